@@ -1,0 +1,70 @@
+"""Setting up the log: for people on a terminal, JSON lines elsewhere; always on standard error.
+
+No secrets, and no words that people said on the phone, above the level "debug": whoever logs keeps to
+that, and `hide_secrets` is the net below it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "console", "json"]
+
+_SECRET_KEY = re.compile(
+    r"(?:.*[_-])?(?:key|secret|password|token|authorization|credentials?)", re.IGNORECASE
+)
+_SECRET_TEXT = re.compile(
+    r"(\b(?:bearer|basic)\s+|\b(?:api_?key|secret|password|token)\s*[=:]\s*|\bsk-)[^\s,;'\"&]+", re.IGNORECASE
+)
+
+
+def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask values whose key names a secret, and what looks like one within texts."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            secret = key != "event" and _SECRET_KEY.fullmatch(key)
+            event[key] = "********" if secret else _SECRET_TEXT.sub(r"\1********", value)
+    return event
+
+
+def set_up(level: Level = "info", style: Format = "auto", stream: TextIO | None = None) -> None:
+    """Configure structlog, and the standard library's log for what others write there. `stream`: standard
+    error, unless given; "auto" is console lines where it is a terminal. May be called again."""
+    out = stream if stream is not None else sys.stderr
+    for_people = style == "console" or (style == "auto" and out.isatty())
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    last: list[structlog.typing.Processor]
+    if for_people:
+        last = [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    else:
+        last = [structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            foreign_pre_chain=shared,
+        )
+    )
+    # What other packages say below a warning is about themselves, not about calls.
+    logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)

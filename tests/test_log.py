@@ -1,0 +1,89 @@
+"""The log: JSON for machines, words for people, no secrets for anybody."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from trunkline.log import set_up
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
+def lines(out: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_machines_get_one_json_object_a_line() -> None:
+    out = io.StringIO()
+    set_up("info", "auto", out)
+    structlog.get_logger("x").info("call answered", call_id="c1", seconds=1.5)
+    (line,) = lines(out)
+    assert (line["event"], line["level"], line["call_id"], line["seconds"]) == (
+        "call answered",
+        "info",
+        "c1",
+        1.5,
+    )
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_people_get_words_on_a_terminal() -> None:
+    out = Terminal()
+    set_up("info", "auto", out)
+    structlog.get_logger("x").info("call answered", call_id="c1")
+    assert "call answered" in out.getvalue()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(out.getvalue())
+
+
+def test_what_is_below_the_level_is_not_written() -> None:
+    out = io.StringIO()
+    set_up("warning", "json", out)
+    structlog.get_logger("x").info("quiet")
+    structlog.get_logger("x").warning("loud")
+    assert [line["event"] for line in lines(out)] == ["loud"]
+
+
+def test_what_other_packages_log_comes_out_the_same_way() -> None:
+    out = io.StringIO()
+    set_up("info", "json", out)
+    logging.getLogger("other").warning("old %s", "news")
+    logging.getLogger("other").info("chatter")
+    (line,) = lines(out)
+    assert (line["event"], line["level"]) == ("old news", "warning")
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_secrets_do_not_reach_the_log(style: str) -> None:
+    out = io.StringIO()
+    set_up("debug", "json" if style == "json" else "console", out)
+    log = structlog.get_logger("x")
+    log.info("refused", api_key="sk-aaaa1111", error="Authorization: Bearer bbbb2222 was refused")
+    log.info("with api_key=cccc3333 in the text")
+    logging.getLogger("other").error("token: dddd4444")
+    try:
+        raise ValueError("the request had password=eeee5555")
+    except ValueError:
+        log.exception("failed")
+    text = out.getvalue()
+    for secret in ("aaaa1111", "bbbb2222", "cccc3333", "dddd4444", "eeee5555"):
+        assert secret not in text
+    assert "Traceback" in text
