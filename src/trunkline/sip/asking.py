@@ -1,0 +1,111 @@
+"""Asking something of the other end: one request, sent again where it only lacked authentication.
+
+A request that is challenged (401, 407) is asked again as a new transaction, with a new branch, the next
+CSeq and the answer (RFC 3261 §8.1.3.5, §22). Whoever asked sees only what came of it in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trunkline.sip.digest import Answers, Credentials
+from trunkline.sip.hop import Hop
+from trunkline.sip.layer import TransactionLayer
+from trunkline.sip.message import Message, Request, Response
+from trunkline.sip.transaction import Do, Transaction, Upward
+
+LARGEST_DATAGRAM = 1_300
+"""Bytes; a larger request goes over TCP first, since it might be cut on its way (RFC 3261 §18.1.1)."""
+_MOST_TRIES = 5
+"""Times one request is sent in all: two proxies and the far end may each challenge it, one may go stale."""
+
+
+def _nothing(_: Transaction) -> None:
+    """Nobody wants to know of new transactions."""
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """One request on its way, through however many transactions."""
+
+    up: Upward
+    owner: object
+    seq: Callable[[], int]
+    begun: Callable[[Transaction], None]
+    wanted: Callable[[], bool]
+    answered: set[tuple[int, str]]
+    tries: int = 1
+    datagrams: bool = False
+    """Whether TCP was tried in vain."""
+
+
+class Asking:
+    """The requests of one call or registration, under one account's credentials (none: no answers)."""
+
+    def __init__(self, layer: TransactionLayer, credentials: tuple[Credentials, ...] = ()) -> None:
+        self._layer = layer
+        self._answers = Answers(credentials, cnonce=layer.token) if credentials else None
+
+    def ask(
+        self,
+        request: Request,
+        hop: Hop,
+        up: Upward,
+        at: float,
+        *,
+        seq: Callable[[], int],
+        owner: object = None,
+        begun: Callable[[Transaction], None] = _nothing,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Transaction:
+        """Send `request`. `up` hears what comes of it, challenges that can be answered left out. `seq`
+        gives the next CSeq number; `begun` is told of each transaction that takes the first one's place;
+        where `wanted` says no, nothing is asked again."""
+        if self._answers is not None:
+            self._answers.sign(request)
+        question = _Question(up, owner, seq, begun, wanted, set())
+        return self._begin(request, hop, question, at)
+
+    def _begin(self, request: Request, hop: Hop, question: _Question, at: float) -> Transaction:
+        by = hop
+        may_move = hop.transport == "udp" and self._layer.streams and not question.datagrams
+        if may_move and len(bytes(request)) > LARGEST_DATAGRAM:
+            by = hop._replace(transport="tcp")
+            request = _by_another_way(request, self._layer.via(by))
+
+        def heard(transaction: Transaction, message: Message | None, do: Do, when: float) -> None:
+            if do is Do.UNREACHABLE and by != hop:
+                question.datagrams = True
+                again = _by_another_way(transaction.request, self._layer.via(hop))
+                question.begun(self._begin(again, hop, question, when))
+            elif isinstance(message, Response) and self._may_answer(message, question):
+                question.begun(self._again(transaction.request, hop, question, when))
+            else:
+                question.up(transaction, message, do, when)
+
+        return self._layer.request(request, by, heard, at, owner=question.owner)
+
+    def _may_answer(self, response: Response, question: _Question) -> bool:
+        return (
+            response.status in (401, 407)
+            and self._answers is not None
+            and question.tries < _MOST_TRIES
+            and question.wanted()
+            and self._answers.take(response, question.answered)
+        )
+
+    def _again(self, request: Request, hop: Hop, question: _Question, at: float) -> Transaction:
+        assert self._answers is not None
+        question.tries += 1
+        again = _by_another_way(request, self._layer.via(hop))
+        again.headers.set("CSeq", f"{question.seq()} {request.method}")
+        self._answers.sign(again)
+        return self._begin(again, hop, question, at)
+
+
+def _by_another_way(request: Request, via: str) -> Request:
+    """The same request for another transaction."""
+    headers = request.headers.copy()
+    headers.set("Via", via)
+    return Request(headers, request.body, method=request.method, uri=request.uri)
