@@ -1,0 +1,87 @@
+"""Words as turn-taking compares them: lower case, no punctuation, small closed sets."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)*", re.IGNORECASE)
+LONGEST_TEXT = 4000
+"""Characters of one text that are looked at, from its end: a transcript comes from outside."""
+
+
+def plain_words(text: str) -> list[str]:
+    """The words of `text` in lower case: `"Uh-huh, I'm OK."` gives `uh huh i'm ok`."""
+    return [word.lower().replace("’", "'") for word in _WORD.findall(text[-LONGEST_TEXT:])]
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts differ in nothing but case and punctuation."""
+    return plain_words(one) == plain_words(other)
+
+
+def words_of(text: str) -> frozenset[str]:
+    """A closed set of words, written as a line of text."""
+    return frozenset(text.split())
+
+
+YES = words_of("yes yeah yep yup sure okay ok right correct exactly absolutely definitely certainly")
+NO = words_of("no nope nah never")
+FILLERS = words_of("um uh er erm eh hmm hm mm mhm ah oh well")
+GREETINGS = words_of("hello hi hey bye goodbye thanks")
+
+NUMBERS = {
+    word: value
+    for value, words in enumerate(
+        (
+            "zero oh nought",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        )
+    )
+    for word in words.split()
+}
+TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), start=2
+    )
+}
+_TIMES = {"double": 2, "triple": 3}
+
+
+def count_digits(words: list[str]) -> int:
+    """How many digits of a dictated number these words hold: "double five, oh, 42" holds five."""
+    count, times = 0, 1
+    for word in words:
+        if word in _TIMES:
+            times = _TIMES[word]
+            continue
+        if word.isdigit():
+            count += len(word) if times == 1 else times
+        elif word in NUMBERS:
+            count += times * len(str(NUMBERS[word]))
+        elif word in TENS:
+            # "twenty five" is two digits, and "five" adds the second.
+            count += 1
+        times = 1
+    # A number that ends on a bare ten has its second digit after all: "seventy".
+    if words and words[-1] in TENS:
+        count += 1
+    return count
