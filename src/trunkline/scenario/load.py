@@ -1,0 +1,175 @@
+"""From a file to a `Scenario`. Every error names the file, the line, what is wrong, what to write.
+
+What may stand in a file at all is in `plain_yaml.py`; what it means in `model.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from rapidfuzz import process
+
+from trunkline.errors import ScenarioError
+from trunkline.scenario.check import Finding, check
+from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
+from trunkline.scenario.model import (
+    VERSION,
+    Edge,
+    FieldSpec,
+    Guardrails,
+    Limits,
+    Objection,
+    Persona,
+    Scenario,
+    Step,
+)
+from trunkline.scenario.plain_yaml import Place, compose, read_text
+
+MOST_FINDINGS = 20
+"""Findings shown in one error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a file holds: the scenario, where it can be used, and everything found in it."""
+
+    scenario: Scenario | None
+    findings: tuple[Finding, ...]
+
+
+def library() -> dict[str, Path]:
+    """The shipped scenarios by name."""
+    folder = Path(str(files("trunkline.scenario"))) / "library"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml")) if "." not in path.stem}
+
+
+def load_scenario(source: str | Path) -> Scenario:
+    """The scenario in this file, or the shipped one of this name. Raises `ScenarioError`."""
+    shipped = library()
+    path = shipped.get(str(source), Path(source))
+    return parse_scenario(_read(path), str(path if str(source) not in shipped else source))
+
+
+def parse_scenario(text: str, where: str = "scenario") -> Scenario:
+    """The scenario in this text (YAML or JSON). Raises `ScenarioError` for anything that keeps it from
+    running; mere warnings pass."""
+    examined = examine(text, where)
+    errors = [finding for finding in examined.findings if finding.severity == "error"]
+    if errors or examined.scenario is None:
+        first, *others = errors
+        more = "".join(f"\n{other}" for other in others[: MOST_FINDINGS - 1])
+        raise ScenarioError(first.what, where=first.where, hint=first.hint + more)
+    return examined.scenario
+
+
+def examine_file(path: str | Path) -> Examined:
+    """Everything that can be found about a file (or a shipped name), without raising for what is in
+    it; raises `ScenarioError` where it cannot be read."""
+    found = library().get(str(path), Path(path))
+    return examine(_read(found), str(path))
+
+
+def examine(text: str, where: str = "scenario") -> Examined:
+    """Read, validate and check. Findings carry `where:line`."""
+    try:
+        data, lines = compose(text, where, f"trunkline: {VERSION}")
+    except ScenarioError as error:
+        return Examined(None, (Finding("error", (), error.what, error.hint, where=error.where),))
+    if isinstance(data, dict):
+        wrong = _wrong_version(data, where, lines)
+        if wrong is not None:
+            return Examined(None, (wrong,))
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        return Examined(None, placed(explained(error, _known_keys), where, lines))
+    return Examined(scenario, placed(check(scenario), where, lines))
+
+
+def explained(error: ValidationError, known_keys: Callable[[Place], list[str]]) -> list[Finding]:
+    """Pydantic's errors in plain words. `known_keys`: what may stand where the last key of a place does."""
+    return [_explain(item["loc"], item["type"], item["msg"], known_keys) for item in error.errors()]
+
+
+def _read(path: Path) -> str:
+    return read_text(path, f"Give a file, or one of the shipped: {', '.join(library())}.")
+
+
+def _wrong_version(data: dict[Any, Any], where: str, lines: dict[Place, int]) -> Finding | None:
+    version = data.get("trunkline")
+    if version == VERSION and not isinstance(version, bool):
+        return None
+    place = f"{where}:{lines.get(('trunkline',), 1)}"
+    if version is None:
+        return Finding("error", (), "the version is missing", f"Write trunkline: {VERSION}", where=place)
+    if isinstance(version, int) and version > VERSION:
+        what = f"format version {version} is newer than this program knows ({VERSION})"
+        return Finding("error", (), what, "Update trunkline, or export an older version.", where=place)
+    return Finding("error", (), f"{version!r} is no format version", f"Write {VERSION}.", where=place)
+
+
+def placed(findings: Iterable[Finding], where: str, lines: dict[Place, int]) -> tuple[Finding, ...]:
+    """Findings with the line of the nearest part of their path that the file holds."""
+    found = []
+    for finding in findings:
+        path = finding.path
+        while path and path not in lines:
+            path = path[:-1]
+        found.append(finding.at(f"{where}:{lines.get(path, 1)}"))
+    return tuple(found)
+
+
+_CHILDREN: dict[str, type[BaseModel]] = {
+    "persona": Persona,
+    "fields": FieldSpec,
+    "steps": Step,
+    "edges": Edge,
+    "objections": Objection,
+    "guardrails": Guardrails,
+    "limits": Limits,
+}
+
+
+def _explain(loc: Place, kind: str, message: str, known_keys: Callable[[Place], list[str]]) -> Finding:
+    """A finding in plain words for one of Pydantic's errors."""
+    path = tuple(part for part in loc if part != "[key]")
+    name = str(path[-1]) if path else "the file"
+    named = ".".join(str(part) for part in path)
+    match kind:
+        case "extra_forbidden":
+            known = known_keys(path)
+            near = process.extractOne(name, known, score_cutoff=60)
+            hint = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(known))}."
+            return Finding("error", path, f"`{named}` is not known", hint)
+        case "missing":
+            return Finding("error", path, f"`{named}` is missing", f"Add `{name}:`.")
+        case "string_type":
+            hint = "Put quotes around it if it is meant as words."
+            return Finding("error", path, f"`{named}` should be text", hint)
+        case "string_pattern_mismatch":
+            hint = "Use small letters, digits and _, beginning with a letter."
+            return Finding("error", path, f"`{named}` is no usable name", hint)
+        case "literal_error":
+            choices = message.removeprefix("Input should be ")
+            return Finding("error", path, f"`{named}` has no such kind", f"Write one of {choices}.")
+        case "model_type" | "dict_type" | "tuple_type":
+            shape = "a list (lines beginning with -)" if kind == "tuple_type" else "name: value lines"
+            return Finding("error", path, f"`{named}` has another shape", f"Write {shape} here.")
+    text = message.removeprefix("Value error, ")
+    return Finding("error", path, f"`{named}`: {text}" if path else text, "See docs/scenarios.md.")
+
+
+def _known_keys(path: Place) -> list[str]:
+    """The keys that are known beside the one at the end of this path."""
+    parents = [part for part in path[:-1] if isinstance(part, str)]
+    if parents and parents[0] == "edge_cases":
+        return list((EdgeCase if len(parents) > 1 else EdgeCases).model_fields)
+    for parent in reversed(parents):
+        if parent in _CHILDREN:
+            return list(_CHILDREN[parent].model_fields)
+    return list(Scenario.model_fields)

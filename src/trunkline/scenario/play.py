@@ -1,0 +1,43 @@
+"""A scenario as a call plays it: one object with the four things that `call/` asks of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trunkline.scenario.actions import Action, CallBegan, CallerSaid, Happening
+from trunkline.scenario.guardrail import check_sentence
+from trunkline.scenario.model import Scenario
+from trunkline.scenario.state import State
+from trunkline.scenario.step import step
+
+_ANY_TIME = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+def _warm(scenario: Scenario) -> None:
+    """Compile and index what the first turn of a call needs: 200 ms that no call should wait for."""
+    state, _ = step(scenario, State(), CallBegan(_ANY_TIME))
+    for words in ("yes, about twelve, tomorrow at ten", "how much is it"):
+        step(scenario, state, CallerSaid(1, words, _ANY_TIME))
+    check_sentence(scenario, state, "Twelve.")
+
+
+class ScenarioPlay:
+    """Holds the scenario, and nothing of a call: one may serve many calls at once."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.name = scenario.name
+        _warm(scenario)
+
+    def initial(self) -> State:
+        """The state before anything has happened."""
+        return State()
+
+    def step(self, state: State, happening: Happening) -> tuple[State, list[Action]]:
+        """What happens next. Pure."""
+        return step(self.scenario, state, happening)
+
+    def check_sentence(self, state: State, sentence: str) -> tuple[str, str]:
+        """(rule, replacement) where the sentence may not be said; ("", "") where it may."""
+        verdict = check_sentence(self.scenario, state, sentence)
+        return verdict.rule, verdict.replacement
