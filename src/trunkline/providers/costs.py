@@ -1,0 +1,206 @@
+"""What a call cost: a fold over its events, and a table of prices that people can edit.
+
+Tokens come from `GenerationDone` (what the model said it used), characters from `SynthesisStarted`,
+seconds of recognition from the call's own length, since hosted recognisers bill the open stream. What an
+engine costs that is not in the table is unknown, and said to be so: a sum with a hole in it is no sum.
+
+Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine took
+over in the middle of a call, its use is counted under the first one's name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from trunkline.errors import ConfigError
+from trunkline.events import (
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    Event,
+    GenerationDone,
+    GenerationStarted,
+    SynthesisStarted,
+)
+
+PRICES_VARIABLE = "TRUNKLINE_PRICES"
+_SHIPPED = Path(__file__).with_name("prices.toml")
+_UNITS = {
+    "llm": {"input": 1e6, "cached": 1e6, "output": 1e6},
+    "tts": {"characters": 1e6},
+    "stt": {"hours": 3600.0},
+}
+"""What is counted for each kind, and how many of the counted units the price is for. `hours` are counted
+in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """`table`: kind, then an engine's name or its beginning, then the price of each unit."""
+
+    table: Mapping[str, Mapping[str, Mapping[str, float]]]
+    free: frozenset[str] = frozenset()
+    currency: str = "USD"
+
+    def of(self, kind: str, name: str) -> Mapping[str, float] | None:
+        """The prices of this engine; None where they are unknown."""
+        if name in self.free:
+            return dict.fromkeys(_UNITS[kind], 0.0)
+        rows = self.table.get(kind, {})
+        fitting = [key for key in rows if name == key or name.startswith(f"{key}-")]
+        return rows[max(fitting, key=len)] if fitting else None
+
+
+def load_prices(file: Path | None = None) -> Prices:
+    """The table in this file, else in the one that `TRUNKLINE_PRICES` names, else the one that ships. Raises
+    `ConfigError`."""
+    named = os.environ.get(PRICES_VARIABLE, "")
+    file = file or (Path(named) if named else _SHIPPED)
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    except ValueError as error:
+        raise ConfigError(f"this is not TOML: {error}", where=str(file)) from error
+    table = {kind: _rows(tree.get(kind, {}), kind, file) for kind in _UNITS}
+    unknown = tree.keys() - _UNITS.keys() - {"free", "currency"}
+    if unknown:
+        raise ConfigError(
+            f"there is no table [{min(unknown)}]", where=str(file), hint="There are llm, tts, stt"
+        )
+    return Prices(table, frozenset(tree.get("free", {}).get("names", ())), str(tree.get("currency", "USD")))
+
+
+@cache
+def prices_in_force() -> Prices:
+    """The table of this process, read once: no disk is touched when a call ends."""
+    return load_prices()
+
+
+def _rows(rows: Any, kind: str, file: Path) -> dict[str, dict[str, float]]:
+    units = _UNITS[kind]
+    found = {}
+    for name, row in rows.items() if isinstance(rows, dict) else ():
+        prices = {key: value for key, value in row.items() if key != "read"} if isinstance(row, dict) else {}
+        good = all(
+            key in units and isinstance(price, int | float) and 0 <= price < 1e6
+            for key, price in prices.items()
+        )
+        if not prices or not good:
+            raise ConfigError(
+                f"the price of {name!r} is not understood",
+                where=f"{file} [{kind}]",
+                hint=f"Write {name!r} = {{ {', '.join(f'{unit} = 1.0' for unit in units)} }}",
+            )
+        found[name] = {key: float(price) for key, price in prices.items()}
+    return found
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one engine was used for, in the units it is billed in."""
+
+    kind: str
+    name: str
+    units: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def price(self, prices: Prices) -> float | None:
+        """What it cost; None where a price is not known. Cached input without a price of its own costs what
+        input costs."""
+        row = prices.of(self.kind, self.name)
+        if row is None:
+            return None
+        total = 0.0
+        for unit, count in self.units.items():
+            price = row.get(unit, row.get("input") if unit == "cached" else None)
+            if price is None and count:
+                return None
+            total += (price or 0.0) * count / _UNITS[self.kind][unit]
+        return total
+
+
+class CostMeter:
+    """Feed it every event of one call, in order, with `add`."""
+
+    def __init__(self) -> None:
+        self._spent: dict[tuple[int, str, str], Spent] = {}
+        self._engines: dict[str, str] = {}
+        self._turn_of: dict[int, tuple[int, str]] = {}
+        """Of each generation: the turn it belongs to, and the model."""
+        self._answered: float | None = None
+
+    def add(self, event: Event) -> None:
+        match event:
+            case CallStarted():
+                self._engines = dict(event.engines)
+            case CallAnswered():
+                self._answered = event.at
+            case GenerationStarted():
+                self._turn_of[event.generation] = (event.turn, event.model)
+            case GenerationDone():
+                self._tokens(event)
+            case SynthesisStarted():
+                turn = self._turn_of.get(event.generation, (0, ""))[0]
+                self._count(turn, "tts", self._engines.get("tts", "unknown"), characters=len(event.text))
+            case CallEnded() if self._answered is not None:
+                self._count(0, "stt", self._engines.get("stt", "unknown"), hours=event.at - self._answered)
+
+    def _tokens(self, event: GenerationDone) -> None:
+        turn, model = self._turn_of.get(event.generation, (0, "unknown"))
+        if model == "scenario" and not (event.input_tokens or event.output_tokens):
+            return  # fixed words: no model was asked
+        name = self._engines.get("llm", model) if model == "scenario" else model
+        fresh = max(0, event.input_tokens - event.cached_tokens)
+        self._count(turn, "llm", name, input=fresh, cached=event.cached_tokens, output=event.output_tokens)
+
+    def _count(self, turn: int, kind: str, name: str, **units: float) -> None:
+        spent = self._spent.setdefault((turn, kind, name), Spent(kind, name))
+        for unit, count in units.items():
+            spent.units[unit] += count
+
+    def to_json(self, prices: Prices) -> dict[str, Any]:
+        """By engine and by turn. `total` is null, and `unknown` names why, where a price is missing."""
+        engines: dict[tuple[str, str], Spent] = {}
+        turns: dict[int, list[Spent]] = defaultdict(list)
+        for (turn, kind, name), spent in sorted(self._spent.items()):
+            whole = engines.setdefault((kind, name), Spent(kind, name))
+            for unit, count in spent.units.items():
+                whole.units[unit] += count
+            turns[turn].append(spent)
+        unknown = sorted({f"{s.kind} {s.name}" for s in engines.values() if s.price(prices) is None})
+        return {
+            "currency": prices.currency,
+            "total": _sum(engines.values(), prices),
+            "unknown": unknown,
+            "engines": [
+                {
+                    "kind": spent.kind,
+                    "name": spent.name,
+                    "used": _used(spent),
+                    "cost": _rounded(spent.price(prices)),
+                }
+                for spent in engines.values()
+            ],
+            "turns": [{"turn": turn, "cost": _sum(rows, prices)} for turn, rows in sorted(turns.items())],
+        }
+
+
+def _used(spent: Spent) -> dict[str, float]:
+    """Units as people count them: seconds of recognition, not hours."""
+    return {("seconds" if unit == "hours" else unit): round(count, 3) for unit, count in spent.units.items()}
+
+
+def _sum(rows: Iterable[Spent], prices: Prices) -> float | None:
+    costs = [spent.price(prices) for spent in rows]
+    return None if None in costs else _rounded(sum(cost for cost in costs if cost is not None))
+
+
+def _rounded(cost: float | None) -> float | None:
+    return None if cost is None else round(cost, 6)

@@ -1,0 +1,242 @@
+"""Fixed lines are synthesised once: `CachedVoice` is a `Voice` that remembers what was said.
+
+A line is known by its text, engine, voice, pace and rate. It is kept in memory within a bound, and on
+disk within a size (least recently used goes first), so that it survives a restart. Files are written
+whole or not at all; one that is torn or foreign is ignored and removed. The disk is touched in a
+worker thread only, and a disk that fails costs nothing but the saving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from trunkline.errors import EngineError
+from trunkline.providers.protocols import Spoken, Voice
+
+_MAGIC = b"TLVOICE1"
+_HEAD = struct.Struct(">8sII")
+"""Magic, length of the marks' JSON, CRC-32 of all that follows."""
+_SUFFIX = ".voice"
+_CHUNK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it was spoken: PCM at the voice's rate, and its marks."""
+
+    pcm: bytes
+    marks: tuple[tuple[float, int], ...] = ()
+
+
+def key_of(text: str, *, engine: str, voice: str, words_per_minute: int, rate: int) -> str:
+    """The name of a line, the same in every process."""
+    fields = json.dumps([text, engine, voice, words_per_minute, rate])
+    return hashlib.sha256(fields.encode()).hexdigest()[:40]
+
+
+class VoiceCache:
+    """One for a process. `folder` None keeps lines in memory only. Sizes are bytes."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        memory_bytes: int = 32_000_000,
+        disk_bytes: int = 256_000_000,
+        longest_line: int = 4_000_000,
+    ) -> None:
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._disk_bytes = disk_bytes
+        self._longest = longest_line
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._used = 0
+        self._disk = threading.Lock()
+
+    def remembered(self, key: str) -> Line | None:
+        """A line that is in memory."""
+        line = self._lines.get(key)
+        if line is not None:
+            self._lines.move_to_end(key)
+        return line
+
+    async def find(self, key: str) -> Line | None:
+        """A line in memory or on disk."""
+        line = self.remembered(key)
+        if line is None and self._folder is not None:
+            line = await asyncio.to_thread(self._read, self._folder, key)
+            if line is not None:
+                self._remember(key, line)
+        return line
+
+    async def keep(self, key: str, line: Line) -> None:
+        """Remember a line, and write it to disk. A disk that cannot be written is no error here."""
+        if not line.pcm or len(line.pcm) > self._longest:
+            return
+        self._remember(key, line)
+        if self._folder is not None:
+            await asyncio.to_thread(self._write, self._folder, key, line)
+
+    def _remember(self, key: str, line: Line) -> None:
+        old = self._lines.pop(key, None)
+        self._used += len(line.pcm) - (len(old.pcm) if old is not None else 0)
+        self._lines[key] = line
+        while self._used > self._memory_bytes:
+            _, gone = self._lines.popitem(last=False)
+            self._used -= len(gone.pcm)
+
+    # --- in worker threads ------------------------------------------------------------------------
+
+    def _read(self, folder: Path, key: str) -> Line | None:
+        path = folder / f"{key}{_SUFFIX}"
+        try:
+            if path.stat().st_size > self._longest + 1_000_000:
+                raise ValueError("larger than any line")
+            line = _unpack(path.read_bytes())
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            with suppress(OSError):
+                path.unlink()
+            return None
+        return line
+
+    def _write(self, folder: Path, key: str, line: Line) -> None:
+        with self._disk, suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=folder, prefix=".writing-")
+            written = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(_pack(line))
+                written.replace(folder / f"{key}{_SUFFIX}")
+            finally:
+                written.unlink(missing_ok=True)
+            self._make_room(folder)
+
+    def _make_room(self, folder: Path) -> None:
+        files = []
+        for path in folder.glob(f"*{_SUFFIX}"):
+            with suppress(OSError):  # another process may have removed it
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self._disk_bytes:
+                return
+            with suppress(OSError):
+                path.unlink()
+            total -= size
+
+
+class CachedVoice:
+    """A `Voice` that speaks fixed lines from `cache` and everything else through `voice`.
+
+    Only what `prepare` was given is kept: a model's sentences hardly ever come twice. `engine`,
+    `voice_name` and `words_per_minute` say what the lines sound like. `spare`, a second voice that
+    sounds the same, synthesises for `prepare`, so that a call's own sentences never wait for it.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        cache: VoiceCache,
+        *,
+        engine: str,
+        voice_name: str = "",
+        words_per_minute: int = 160,
+        spare: Voice | None = None,
+    ) -> None:
+        self.rate = voice.rate
+        self._voice = voice
+        self._spare = spare or voice
+        self._cache = cache
+        self._engine = engine
+        self._voice_name = voice_name
+        self._words_per_minute = words_per_minute
+        # A voice speaks one sentence after the other.
+        self._speaking = asyncio.Lock()
+        self._preparing = self._speaking if spare is None else asyncio.Lock()
+
+    async def prepare(self, texts: Iterable[str]) -> int:
+        """Synthesise each text that is not known yet; gives how many were. An engine that fails on
+        one is no error here: the line is spoken live when its time comes."""
+        made = 0
+        for text in dict.fromkeys(texts):
+            key = self._key(text)
+            if await self._cache.find(key) is not None:
+                continue
+            try:
+                line = await self._synthesise(text)
+            except EngineError:
+                continue
+            await self._cache.keep(key, line)
+            made += 1
+        return made
+
+    async def say(self, text: str) -> AsyncGenerator[Spoken, None]:
+        line = self._cache.remembered(self._key(text))
+        if line is None:
+            async with self._speaking, aclosing(self._voice.say(text)) as sound:
+                async for piece in sound:
+                    yield piece
+            return
+        size = round(self.rate * _CHUNK_SECONDS) * 2
+        marks = line.marks  # all with the first piece: they are known
+        for start in range(0, len(line.pcm), size):
+            yield Spoken(line.pcm[start : start + size], marks)
+            marks = ()
+
+    async def close(self) -> None:
+        await self._voice.close()
+        if self._spare is not self._voice:
+            await self._spare.close()
+
+    def _key(self, text: str) -> str:
+        return key_of(
+            text,
+            engine=self._engine,
+            voice=self._voice_name,
+            words_per_minute=self._words_per_minute,
+            rate=self.rate,
+        )
+
+    async def _synthesise(self, text: str) -> Line:
+        pcm = bytearray()
+        marks: list[tuple[float, int]] = []
+        async with self._preparing, aclosing(self._spare.say(text)) as sound:
+            async for piece in sound:
+                pcm += piece.pcm
+                marks += piece.marks
+        return Line(bytes(pcm), tuple(marks))
+
+
+def _pack(line: Line) -> bytes:
+    marks = json.dumps(line.marks).encode()
+    body = marks + line.pcm
+    return _HEAD.pack(_MAGIC, len(marks), zlib.crc32(body)) + body
+
+
+def _unpack(data: bytes) -> Line:
+    """Raises `ValueError` for anything that `_pack` did not make."""
+    if len(data) < _HEAD.size:
+        raise ValueError("too short")
+    magic, length, checksum = _HEAD.unpack_from(data)
+    body = data[_HEAD.size :]
+    if magic != _MAGIC or zlib.crc32(body) != checksum or len(body) < length:
+        raise ValueError("torn or foreign")
+    marks = json.loads(body[:length])
+    return Line(body[length:], tuple((float(at), int(said)) for at, said in marks))

@@ -1,0 +1,153 @@
+"""Costs: counted from events, priced from a table that people edit."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.errors import ConfigError
+from trunkline.events import (
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    Event,
+    GenerationDone,
+    GenerationStarted,
+    SynthesisStarted,
+)
+from trunkline.providers.costs import CostMeter, Prices, load_prices
+
+PRICES = Prices(
+    {
+        "llm": {"big": {"input": 2.0, "cached": 0.5, "output": 10.0}, "plain": {"input": 1.0, "output": 1.0}},
+        "tts": {"voice": {"characters": 50.0}},
+        "stt": {"ear": {"hours": 0.36}},
+    },
+    frozenset({"brain"}),
+)
+
+
+def call(*events: Event, llm: str = "big", tts: str = "voice", stt: str = "ear") -> CostMeter:
+    engines = {"llm": llm, "tts": tts, "stt": stt}
+    meter = CostMeter()
+    for event in (
+        CallStarted(0.0, "c", "inbound", "a", "b", "sip", "s", "w", engines),
+        CallAnswered(10.0, "PCMU", 8000),
+        *events,
+        CallEnded(110.0, "agent", "done", ""),
+    ):
+        meter.add(event)
+    return meter
+
+
+def answer(
+    generation: int, turn: int, text: str, tokens: tuple[int, int, int], model: str = "big"
+) -> list[Event]:
+    given, output, cached = tokens
+    return [
+        GenerationStarted(20.0, generation, turn, model),
+        SynthesisStarted(21.0, generation, 0, text),
+        GenerationDone(22.0, generation, text, given, output, cached),
+    ]
+
+
+def test_a_call_turn_by_turn() -> None:
+    meter = call(
+        *answer(1, 0, "x" * 100, (0, 0, 0), "scenario"),
+        *answer(2, 1, "x" * 200, (10_000, 100, 8_000)),
+        *answer(3, 2, "x" * 20, (11_000, 10, 8_000)),
+    )
+    told = meter.to_json(PRICES)
+    assert told["engines"] == [
+        {"kind": "stt", "name": "ear", "used": {"seconds": 100.0}, "cost": 0.01},
+        {"kind": "tts", "name": "voice", "used": {"characters": 320}, "cost": 0.016},
+        {
+            "kind": "llm",
+            "name": "big",
+            "used": {"input": 5000, "cached": 16000, "output": 110},
+            "cost": 0.0191,
+        },
+    ]
+    assert told["total"] == pytest.approx(0.0451)
+    assert [turn["turn"] for turn in told["turns"]] == [0, 1, 2]
+    assert sum(turn["cost"] for turn in told["turns"]) == pytest.approx(told["total"])
+    assert told["unknown"] == []
+
+
+def test_a_price_that_is_missing_is_no_price_of_nothing() -> None:
+    told = call(*answer(1, 1, "Hello.", (10, 10, 0), "new-model"), tts="nonesuch").to_json(PRICES)
+    assert told["total"] is None
+    assert told["unknown"] == ["llm new-model", "tts nonesuch"]
+    assert told["turns"][1]["cost"] is None
+
+
+def test_what_runs_here_costs_nothing() -> None:
+    told = call(*answer(1, 1, "", (5, 5, 0), "brain"), llm="brain").to_json(PRICES)
+    assert [row["cost"] for row in told["engines"] if row["kind"] == "llm"] == [0.0]
+
+
+def test_cached_input_without_its_price_costs_what_input_costs() -> None:
+    told = call(*answer(1, 1, "", (1_000_000, 0, 400_000), "plain")).to_json(PRICES)
+    assert next(row["cost"] for row in told["engines"] if row["kind"] == "llm") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("big", True), ("big-2026-01-01", True), ("bigger", False), ("bi", False)]
+)
+def test_a_name_is_found_by_its_beginning(name: str, found: bool) -> None:
+    assert (PRICES.of("llm", name) is not None) is found
+
+
+def test_the_longest_beginning_counts() -> None:
+    prices = Prices({"llm": {"a": {"input": 1.0}, "a-b": {"input": 2.0}}})
+    assert prices.of("llm", "a-b-c") == {"input": 2.0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=10))
+def test_the_turns_add_up_to_the_whole(turns: list[tuple[int, int, int]]) -> None:
+    events = (
+        [
+            event
+            for number, (turn, given_tokens, output) in enumerate(turns)
+            for event in answer(number, turn, "x" * output, (given_tokens, output, given_tokens // 2))
+        ]
+        if sum(output for _, _, output in turns) < 10**6
+        else []
+    )
+    told = call(*events).to_json(PRICES)
+    assert sum(turn["cost"] for turn in told["turns"]) == pytest.approx(told["total"], abs=1e-4)
+
+
+def test_the_table_that_ships_and_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRUNKLINE_PRICES", raising=False)
+    shipped = load_prices()
+    assert shipped.of("llm", "claude-haiku-5-5") is not None
+    assert shipped.of("llm", "brain") == {"input": 0.0, "cached": 0.0, "output": 0.0}
+    mine = tmp_path / "prices.toml"
+    mine.write_text('currency = "EUR"\n[tts]\nvoice = { characters = 1 }\n')
+    monkeypatch.setenv("TRUNKLINE_PRICES", str(mine))
+    assert load_prices().of("tts", "voice") == {"characters": 1.0}
+    assert load_prices().currency == "EUR"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[llm",
+        "[llm]\nx = 5",
+        "[llm]\nx = { inptu = 1.0 }",
+        "[llm]\nx = { input = -1.0 }",
+        '[llm]\nx = { input = "1" }',
+        "[llm]\nx = { input = nan }",
+        "[llm]\nx = { read = 2026-01-01 }",
+        "[lmm]\nx = { input = 1.0 }",
+    ],
+)
+def test_a_table_that_is_wrong(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"prices\.toml"):
+        load_prices(file)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_prices(tmp_path / "nowhere.toml")
