@@ -1,0 +1,351 @@
+"""Calls over SIP: one `SipService` for a process and socket, one `SipLeg` for each call.
+
+Start here; `sip_leg.py` is the leg, `trunkline.sip` the signalling, `trunkline.rtp` the media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+
+from trunkline.clock import Clock
+from trunkline.errors import ConfigError, ParseError, SipError
+from trunkline.legs.leg import LegInfo
+from trunkline.legs.sip_leg import SipLeg
+from trunkline.legs.sip_lines import answer_line, line_of
+from trunkline.legs.sip_media import configured_codecs, configured_policy
+from trunkline.legs.sip_settings import SipSettings
+from trunkline.legs.sip_trunk import number_in
+from trunkline.legs.sip_trunking import Attempt, SipTrunking
+from trunkline.rtp.pacer import Pacer
+from trunkline.rtp.port import MediaPort
+from trunkline.sip.connections import TlsFiles
+from trunkline.sip.digest import Credentials
+from trunkline.sip.endpoint import SipEndpoint, parse_bind
+from trunkline.sip.fields import TOKEN, NameAddress, parse_name_address
+from trunkline.sip.hop import Hop, host_text
+from trunkline.sip.not_taken import CallNotTaken, Why
+from trunkline.sip.offer import Terms
+from trunkline.sip.session import Session
+from trunkline.sip.signals import Failed, Incoming, Signal
+from trunkline.sip.uri import Uri, escape_user, parse_uri
+
+__all__ = ["SipService", "SipSettings", "open_endpoint"]
+
+_WAITING_CALLS = 64
+"""Inbound calls that ring and that nobody has taken from `calls()` yet; more are refused with 503."""
+_CLOSE_SECONDS = 2.0
+_VARIABLES = 32
+
+
+async def open_endpoint(
+    settings: SipSettings, clock: Clock, on_signal: Callable[[Signal], None]
+) -> SipEndpoint:
+    """Signalling alone, as these settings say. Raises `ConfigError`, `SipError`."""
+    return await SipEndpoint.open(
+        settings.bind,
+        clock,
+        on_signal,
+        user=escape_user(settings.user),
+        advertised_host=settings.advertised_host,
+        most_calls=settings.max_calls,
+        tls_bind=settings.tls_bind,
+        tls=TlsFiles(
+            settings.tls_certificate_file,
+            settings.tls_key_file,
+            settings.tls_trusted_file,
+            settings.tls_demand_certificate,
+        ),
+    )
+
+
+class SipService:
+    """All calls of one socket. `open` it, `dial` or take `calls()`, `close` it."""
+
+    def __init__(self, settings: SipSettings, clock: Clock, pacer: Pacer) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._pacer = pacer
+        self._codecs = configured_codecs(settings.codecs)
+        self._policy = configured_policy(
+            srtp=settings.srtp,
+            srtp_suites=settings.srtp_suites,
+            packet_time=settings.packet_time,
+            rtcp_mux=settings.rtcp_mux,
+            comfort_noise=settings.comfort_noise,
+            rtcp_xr=settings.rtcp_xr,
+        )
+        self._trunking = SipTrunking(settings.trunks, clock)
+        self._legs: dict[Session, SipLeg] = {}
+        self._attempts: dict[Session, Attempt] = {}
+        self._incoming: asyncio.Queue[SipLeg | None] = asyncio.Queue(_WAITING_CALLS + 1)
+        self._releases: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self.tell: Callable[[str], object] = lambda _: None
+        """Told what people at test lines should see."""
+        self._endpoint: SipEndpoint
+
+    @classmethod
+    async def open(cls, settings: SipSettings, clock: Clock, pacer: Pacer) -> SipService:
+        """Listen. Raises `ConfigError` for settings that cannot be, `SipError` where the address
+        cannot be had."""
+        service = cls(settings, clock, pacer)
+        service._endpoint = await open_endpoint(settings, clock, service._on_signal)
+        if settings.known_peers_only:
+            service._endpoint.agent.accepts = lambda source: (
+                service._trunking.trunk_at(source.host) is not None
+            )
+        await service._trunking.open(service._endpoint)
+        return service
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it really listens."""
+        return self._endpoint.address
+
+    @property
+    def tls_port(self) -> int:
+        """Where it listens for TLS; 0 where it does not."""
+        return self._endpoint.tls_port
+
+    @property
+    def active(self) -> int:
+        """Calls that signalling still knows, those that are just ending too."""
+        return len(self._legs)
+
+    async def dial(
+        self,
+        uri: str,
+        *,
+        caller: str = "",
+        variables: Mapping[str, str] | None = None,
+        credentials: tuple[Credentials, ...] = (),
+    ) -> SipLeg:
+        """Call `uri`: an address, or a number where there are trunks. Returns once the INVITE is sent; the
+        leg's `answer()` waits for the outcome. Where one trunk is out of order the leg tries the next.
+
+        `caller`: an address (`sip:…`, `"Name" <sip:…>`), a number, or a name to show. `variables`
+        go along as X- headers; `credentials` answer challenges, all through the call. Raises
+        `ParseError` for what is no address, `CallNotTaken` where it cannot be reached or the service
+        closes, `MediaError` where no media port is free.
+        """
+        if self._closing or self._endpoint.agent.draining:
+            raise CallNotTaken(Why.UNAVAILABLE, "the service is stopping")
+        headers = _variable_headers(variables or {})
+        number = number_in(uri) if self._trunking else ""
+        if number:
+            attempts = deque(await self._trunking.attempts(number, caller))
+        else:
+            attempts = deque([await self._straight(uri, caller, credentials)])
+        media = await self._open_media()
+        terms = self._terms(attempts[0].hop, media.local_port)
+
+        def invite_next() -> Session | None:
+            while attempts:
+                attempt = attempts.popleft()
+                if self._trunking.take(attempt):
+                    try:
+                        return self._invite(attempt, terms.offer(), headers)
+                    except SipError:
+                        self._trunking.give_back(attempt)
+                        raise
+            return None
+
+        try:
+            session = invite_next()
+            if session is None:
+                raise CallNotTaken(Why.UNAVAILABLE, "every trunk is at its limit")
+        except (SipError, CallNotTaken):
+            await media.close()
+            raise
+        caller_uri = str(session.invite.from_.uri)
+        info = LegInfo(session.invite.call_id, "outbound", caller_uri, uri, "sip", dict(variables or {}))
+        leg = self._leg(session, info, session.hop)
+        leg.begin(media, terms)
+
+        def another_way() -> Session | None:
+            session = None if self._closing or self._endpoint.agent.draining else invite_next()
+            if session is not None:
+                self._legs[session] = leg
+            return session
+
+        leg.another_way = another_way
+        self._endpoint.settle()
+        return leg
+
+    async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> Attempt:
+        target = parse_uri(uri)
+        if target.scheme not in ("sip", "sips"):
+            raise ParseError(f"{uri!r} is no SIP address", where="sip")
+        try:
+            hop = await self._endpoint.locate(target)
+        except SipError as error:
+            raise CallNotTaken(Why.NOT_REACHABLE, error.what) from error
+        return Attempt(target, hop, self._sender(caller, hop), credentials)
+
+    def _invite(self, attempt: Attempt, offer: bytes, headers: dict[str, str]) -> Session:
+        session = self._endpoint.agent.invite(
+            attempt.target,
+            attempt.hop,
+            self._clock.now(),
+            body=offer,
+            caller=attempt.sender,
+            headers=headers,
+            credentials=attempt.credentials,
+        )
+        self._attempts[session] = attempt
+        return session
+
+    async def calls(self) -> AsyncIterator[SipLeg]:
+        """Calls that come in, ringing, but for those to test lines. Ends when the service closes."""
+        while True:
+            leg = await self._incoming.get()
+            if leg is None:
+                return
+            if self._settings.test_lines and (line := line_of(leg.info)):
+                self._keep(answer_line(line, leg, self._clock, self.tell), "test line")
+            elif not leg.ended:
+                yield leg
+
+    def drain(self) -> None:
+        """Take no new calls: they get 503 with Retry-After. Those that are up go on."""
+        self._endpoint.agent.draining = True
+
+    async def close(self) -> None:
+        """End what is left, wait up to two seconds for the other ends' word, and close everything."""
+        if self._closing:
+            return
+        self._closing = True
+        self.drain()
+        for leg in list(self._legs.values()):
+            await leg.hang_up("the service stops")
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            pass  # Whoever has not answered our BYE by now does not learn of it.
+        for leg in list(self._legs.values()):
+            self._forget(leg)
+        await self._trunking.close()
+        await self._endpoint.close()
+        await asyncio.gather(*self._releases, return_exceptions=True)
+        while self._incoming.full():
+            self._incoming.get_nowait()
+        self._incoming.put_nowait(None)
+
+    # --- signals ----------------------------------------------------------------------------------
+
+    def _on_signal(self, signal: Signal) -> None:
+        if isinstance(signal, Incoming):
+            self._ring(signal)
+            return
+        leg = self._legs.get(signal.session)
+        if leg is None:
+            return
+        leg.take(signal)
+        if leg.gone:
+            self._forget(leg)
+        elif isinstance(signal, Failed):
+            self._drop(signal.session)  # The leg goes on by another trunk.
+
+    def _ring(self, signal: Incoming) -> None:
+        session = signal.session
+        if self._incoming.qsize() >= _WAITING_CALLS:
+            session.refuse(503, signal.at, headers=(("Retry-After", "5"),))
+            return
+        offer = session.invite.body
+        if offer:
+            try:
+                self._terms(session.hop, 9).answer(offer)
+            except (SipError, ParseError):
+                session.refuse(488, signal.at)
+                return
+        trunk = self._trunking.trunk_at(session.hop.host)
+        info = _inbound_info(session, trunk.name if trunk is not None else "")
+        leg = self._leg(session, info, session.hop)
+        session.ring(signal.at)
+        self._incoming.put_nowait(leg)
+
+    def _leg(self, session: Session, info: LegInfo, hop: Hop) -> SipLeg:
+        leg = SipLeg(
+            self._clock,
+            session,
+            info,
+            settle=self._endpoint.settle,
+            open_media=self._open_media,
+            make_terms=lambda port: self._terms(hop, port),
+            ring_timeout=self._settings.ring_timeout,
+        )
+        self._legs[session] = leg
+        self._idle.clear()
+        return leg
+
+    def _forget(self, leg: SipLeg) -> None:
+        for session in [session for session, other in self._legs.items() if other is leg]:
+            self._drop(session)
+        self._keep(leg.release(), "sip release")
+        if not self._legs:
+            self._idle.set()
+
+    def _drop(self, session: Session) -> None:
+        del self._legs[session]
+        if (attempt := self._attempts.pop(session, None)) is not None:
+            self._trunking.give_back(attempt)
+
+    def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Have work done that ends with its call, and is waited for when the service closes."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    # --- what legs are made of --------------------------------------------------------------------
+
+    async def _open_media(self) -> MediaPort:
+        settings = self._settings
+        _, host, _ = parse_bind(settings.bind)
+        return await MediaPort.open(
+            self._pacer, self._clock, host, settings.rtp_ports, lost_after=settings.media_lost_after
+        )
+
+    def _terms(self, hop: Hop, port: int) -> Terms:
+        host = self._settings.advertised_media_host or self._endpoint.local_host(hop)
+        return Terms(host, port, self._codecs, session_id=secrets.randbits(62), policy=self._policy)
+
+    def _sender(self, caller: str, hop: Hop) -> NameAddress:
+        host, port = self._endpoint.agent.layer.identity.address(hop)
+        user = escape_user(self._settings.user)
+        if not caller:
+            return NameAddress(Uri("sip", user, host_text(host), port))
+        if "sip:" in caller or "sips:" in caller:
+            address = parse_name_address(caller)
+            return NameAddress(address.uri, address.display)
+        if caller.strip("+-.() ").replace(" ", "").isalnum() and any(char.isdigit() for char in caller):
+            return NameAddress(Uri("sip", escape_user(caller.strip()), host_text(host), port))
+        return NameAddress(Uri("sip", user, host_text(host), port), " ".join(caller.split()))
+
+
+def _variable_headers(variables: Mapping[str, str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in variables.items():
+        header = name if name.lower().startswith("x-") else f"X-{name}"
+        if not TOKEN.fullmatch(header):
+            raise ConfigError(f"{name!r} cannot be the name of a header", where="sip")
+        headers[header] = value
+    return headers
+
+
+def _inbound_info(session: Session, trunk: str) -> LegInfo:
+    invite = session.invite
+    variables = [(name, value) for name, value in invite.headers if name.lower().startswith("x-")]
+    return LegInfo(
+        invite.call_id,
+        "inbound",
+        str(invite.from_.uri),
+        invite.uri,
+        "sip",
+        dict(variables[:_VARIABLES]) | ({"trunk": trunk} if trunk else {}),
+    )

@@ -1,0 +1,353 @@
+"""One call over SIP and RTP, as the `Leg` that calls are built on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import fields
+
+from trunkline.clock import Clock
+from trunkline.errors import CallRefused, MediaError, ParseError, SipError, Verdict
+from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp, MediaBack, MediaLost
+from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
+from trunkline.legs.sip_media import configure_media
+from trunkline.legs.sip_transfer import SipTransfer
+from trunkline.rtp.port import MediaPort
+from trunkline.sip.not_taken import CallNotTaken, Why, not_taken
+from trunkline.sip.offer import Agreement, Terms
+from trunkline.sip.session import Phase, Session
+from trunkline.sip.signals import Accepted, Confirmed, Ended, Failed, Progress, Referred, Reoffered, Signal
+from trunkline.sip.timers import T64
+
+EVENTS_BOUND = 256
+"""Events that wait to be read; a leg that nobody reads loses its oldest."""
+
+LOST_AGAIN_SECONDS = 5.0
+
+_REFUSALS = {"busy": 486, "declined": 603, "decline": 603, "draining": 503, "not found": 404}
+"""How an inbound call is refused, by the reason given to `hang_up`; 480 for any other."""
+
+
+class SipLeg:
+    """Made by `SipService`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        session: Session,
+        info: LegInfo,
+        *,
+        settle: Callable[[], None],
+        open_media: Callable[[], Awaitable[MediaPort]],
+        make_terms: Callable[[int], Terms],
+        ring_timeout: float,
+    ) -> None:
+        self.info = info
+        self.can = frozenset({Can.SEND_DTMF, Can.TRANSFER})
+        self.rate = 8000
+        self.ended = False
+        self._clock = clock
+        self._session = session
+        self._settle = settle
+        self._open_media = open_media
+        self._make_terms = make_terms
+        self._media: MediaPort | None = None
+        self._terms: Terms | None = None
+        self._agreement: Agreement | None = None
+        self._taken = False
+        self._answered = False
+        self._refused: CallRefused | None = None
+        self._waiting: deque[LegEvent] = deque(maxlen=EVENTS_BOUND)
+        self._changed = asyncio.Event()
+        self._decided = asyncio.Event()
+        """Set once the call is up with media, or will never be."""
+        self._gone = False
+        self._lost_again = 0.0
+        """For how long nothing must have come until the call is told again."""
+        self.another_way: Callable[[], Session | None] = lambda: None
+        """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
+        self._transfer: SipTransfer | None = None
+        self._ring_timeout = ring_timeout
+        self._ring_limit = clock.call_at(clock.now() + ring_timeout, self._rang_long_enough)
+
+    def begin(self, media: MediaPort, terms: Terms) -> None:
+        """The media that an outbound call offered."""
+        self._adopt(media)
+        self._terms = terms
+
+    # --- the Leg ----------------------------------------------------------------------------------
+
+    @property
+    def wire_delay(self) -> float:
+        """Half the round trip that RTCP measured; 0 until it has. Frames are pulled as they leave."""
+        trip = self._media.quality().round_trip_ms if self._media is not None else None
+        return trip / 2000 if trip is not None else 0.0
+
+    @property
+    def signalling(self) -> str:
+        """How the call's messages travel: "udp", "tcp" or "tls"."""
+        return self._session.hop.transport
+
+    async def answer(self) -> None:
+        """Take an inbound call; for an outbound one, wait until it is taken. Raises `CallNotTaken`
+        (typed) or another `CallRefused`, `SipError`, `MediaError` when it will not be."""
+        if self.info.direction == "inbound" and not self._taken and not self.ended:
+            self._taken = True
+            await self._take()
+        # An outbound call's ringing has its own limit, then 64*T1 for the CANCEL to be answered; an
+        # inbound one waits for its ACK, where that brings the answer to our offer.
+        try:
+            async with asyncio.timeout(self._ring_timeout + 3 * T64):
+                await self._decided.wait()
+        except TimeoutError as error:
+            await self.hang_up("no answer")
+            raise SipError("the call came to nothing in its time", where="sip") from error
+        if self._refused is not None:
+            raise self._refused
+        if self.ended:
+            raise CallRefused("the call is over", where="sip")
+
+    def start(self, on_frame: OnFrame, next_frame: NextFrame) -> None:
+        """Begin moving audio. Raises `MediaError` before the call is answered, and after its end."""
+        if self._media is None or self._gone:
+            raise MediaError("there is no media to start", where="sip")
+        self._media.start(on_frame, next_frame)
+
+    async def events(self) -> AsyncIterator[LegEvent]:
+        """What happens on the leg; ends after `HungUp`, or when this side hangs up."""
+        while True:
+            while self._waiting:
+                event = self._waiting.popleft()
+                yield event
+                if isinstance(event, HungUp):
+                    return
+            if self.ended:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def clear(self) -> None:
+        """Nothing is buffered here: frames are pulled as they leave."""
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys (RFC 4733). Raises `MediaError` where the other end takes none."""
+        if self._media is None or self.ended:
+            raise MediaError("the call is not up", where="sip")
+        await self._media.send_dtmf(digits)
+
+    async def transfer(self, target: str) -> TransferResult:
+        """Have the other end call `target` in our place (REFER): an address, or a number at the other
+        end's own trunk. Returns once it is known how that ended; after `TRANSFERRED` this call has
+        nothing more to do than to hang up. Raises `ParseError` for what is no address, `SipError`
+        where the call is not up."""
+        if self.ended:
+            raise SipError("the call is not up", where="sip")
+        self._transfer = transfer = SipTransfer(self._session)
+        transfer.ask(target, self._clock.now())
+        self._settle()
+        try:
+            async with asyncio.timeout(self._ring_timeout + T64):
+                return await transfer.result()
+        except TimeoutError:
+            return TransferResult.NO_ANSWER
+        finally:
+            self._transfer = None
+
+    async def hang_up(self, reason: str = "") -> None:
+        """End the call, or refuse or cancel it, and free its media. May be called more than once."""
+        self._hang_up(reason)
+        if self._media is not None:
+            await self._media.close()
+
+    def quality(self) -> MediaQuality:
+        """How the media did; still known after the end."""
+        if self._media is None:
+            return MediaQuality()
+        quality = self._media.quality()
+        return MediaQuality(**{field.name: getattr(quality, field.name) for field in fields(MediaQuality)})
+
+    # --- what the service and the session tell ----------------------------------------------------
+
+    def take(self, signal: Signal) -> None:
+        """A signal of this leg's session."""
+        match signal:
+            case Progress():
+                self._ringing(signal)
+            case Accepted():
+                self._accepted(signal.body, signal.at)
+            case Failed():
+                self._fail(not_taken(signal.status, signal.reason, answered=signal.response is not None))
+            case Confirmed():
+                self._confirmed(signal.body, signal.at)
+            case Reoffered():
+                self._reoffered(signal.body, signal.at)
+            case Referred():
+                if self._transfer is not None:
+                    self._transfer.heard(signal)
+            case Ended():
+                self._over(signal)
+
+    @property
+    def gone(self) -> bool:
+        """Whether signalling has nothing more to say of this call."""
+        return self._gone
+
+    def _hang_up(self, reason: str) -> None:
+        if not self.ended:
+            self.ended = True
+            self._ring_limit.cancel()
+            self._refused = self._refused or CallRefused(reason or "hung up", where="sip")
+            self._decided.set()
+            self._changed.set()
+            now = self._clock.now()
+            if self._session.phase is Phase.OFFERED:
+                self._session.refuse(_REFUSALS.get(reason.lower(), 480), now)
+            else:
+                self._session.hang_up(now, reason or "hung up")
+            self._settle()
+
+    def _rang_long_enough(self) -> None:
+        if not self._answered and not self.ended:
+            what = f"nobody answered within {self._ring_timeout:g} s"
+            self._refused = CallNotTaken(Why.NO_ANSWER, what)
+            self._deliver(HungUp(self._clock.now(), "no answer"))
+            self._hang_up("no answer")
+
+    async def _take(self) -> None:
+        """Answer an inbound call: our media opened, their offer answered (or ours made)."""
+        media = await self._open_media()
+        if self.ended:
+            await media.close()
+            raise CallRefused("the call is over", where="sip")
+        self._adopt(media)
+        terms = self._terms = self._make_terms(media.local_port)
+        offer = self._session.invite.body
+        try:
+            body = terms.offer()
+            if offer:
+                body, agreement = terms.answer(offer)
+                self._configure(agreement)
+        except (SipError, ParseError, MediaError) as error:
+            self._session.refuse(488, self._clock.now())
+            self._settle()
+            raise CallRefused(f"no media in common: {error.what}", where="sip") from error
+        self._session.accept(body, self._clock.now())
+        self._ring_limit.cancel()
+        self._settle()
+        if offer:
+            self._up(self._clock.now())
+
+    def _adopt(self, media: MediaPort) -> None:
+        self._media = media
+        media.on_dtmf = lambda digit: self._deliver(Dtmf(self._clock.now(), digit))
+        media.on_lost = self._media_lost
+        media.on_back = self._media_back
+
+    def _media_lost(self, seconds: float) -> None:
+        """Told each second; the call hears of it at once and then every five."""
+        if seconds >= self._lost_again:
+            self._lost_again = seconds + LOST_AGAIN_SECONDS
+            self._deliver(MediaLost(self._clock.now(), seconds))
+
+    def _media_back(self) -> None:
+        self._lost_again = 0.0
+        self._deliver(MediaBack(self._clock.now()))
+
+    def _configure(self, agreement: Agreement) -> None:
+        """Give the media what was agreed. Raises `MediaError`; what was in force then stays so."""
+        assert self._media is not None
+        configure_media(self._media, agreement)
+        self._agreement = agreement
+        self.rate = self._media.rate
+
+    def _answer_to_ours(self, body: bytes) -> str:
+        """Take an SDP answer to our offer; says what is wrong with it, or nothing."""
+        assert self._terms is not None
+        try:
+            self._configure(self._terms.take_answer(body))
+        except (SipError, ParseError, MediaError) as error:
+            return error.what
+        return ""
+
+    def _ringing(self, signal: Progress) -> None:
+        early = bool(signal.body) and not self._answer_to_ours(signal.body)
+        self._deliver(CallRinging(signal.at, early_media=early))
+
+    def _accepted(self, body: bytes, at: float) -> None:
+        # The answer may have come in a 183 and not again in the 200.
+        wrong = self._answer_to_ours(body) if body else ("" if self._agreement else "their 200 has no SDP")
+        if wrong:
+            self._refused = CallNotTaken(Why.NO_COMMON_CODEC, wrong, status=200)
+            self._deliver(HungUp(at, wrong))
+            self._hang_up("no media in common")
+        else:
+            self._up(at)
+
+    def _up(self, at: float) -> None:
+        assert self._agreement is not None
+        self._answered = True
+        self._ring_limit.cancel()
+        self._deliver(CallAnswered(at, self._agreement.codec.name, self.rate))
+        self._decided.set()
+
+    def _confirmed(self, body: bytes, at: float) -> None:
+        """Their ACK: with an answer where our 200 made the offer."""
+        if self._agreement is not None and not body:
+            return
+        wrong = self._answer_to_ours(body) if body else "their ACK has no SDP"
+        if not self._answered and wrong:
+            self._refused = CallRefused(f"no media in common: {wrong}", where="sip")
+            self._deliver(HungUp(at, wrong))
+            self._hang_up("no media in common")
+        elif not self._answered:
+            self._up(at)
+
+    def _reoffered(self, body: bytes, at: float) -> None:
+        """New terms: another address, another codec, hold, resume (RFC 3264 §8)."""
+        assert self._terms is not None
+        try:
+            if body:
+                answer, agreement = self._terms.answer(body)
+                self._configure(agreement)
+            else:
+                answer = self._terms.offer()
+        except (SipError, ParseError, MediaError):
+            self._session.refuse_change(488, at)
+        else:
+            self._session.accept_change(answer, at)
+        self._settle()
+
+    def _fail(self, error: CallNotTaken) -> None:
+        if error.verdict is Verdict.FAIL_OVER and not self.ended:
+            session = self.another_way()
+            if session is not None:
+                self._session = session
+                return
+        self._refused = self._refused or error
+        self._finish(error.what)
+
+    def _over(self, signal: Ended) -> None:
+        if not self._answered and self._refused is None:
+            self._refused = CallRefused(signal.reason, where="sip")
+        self._finish(signal.reason)
+
+    def _finish(self, reason: str) -> None:
+        self._gone = True
+        self._ring_limit.cancel()
+        if self._transfer is not None:
+            self._transfer.call_ended()
+        if not self.ended:
+            self.ended = True
+            self._deliver(HungUp(self._clock.now(), reason))
+        self._decided.set()
+        self._changed.set()
+
+    def _deliver(self, event: LegEvent) -> None:
+        self._waiting.append(event)
+        self._changed.set()
+
+    async def release(self) -> None:
+        """Free the media of a call that is over."""
+        if self._media is not None:
+            await self._media.close()

@@ -1,0 +1,60 @@
+"""What can be set about calls over SIP: the `[sip]` table of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trunkline.legs.sip_trunk import Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class SipSettings:
+    """How calls reach us over SIP."""
+
+    bind: str = "udp:127.0.0.1:5060"
+    """Where to listen: `udp:HOST:PORT`; port 0 for any, host 0.0.0.0 for all interfaces."""
+    tls_bind: str = ""
+    """Where to listen for TLS as well: `tls:HOST:PORT`; needs a certificate."""
+    tls_certificate_file: str = ""
+    """Our certificate and those that vouch for it, PEM."""
+    tls_key_file: str = ""
+    """Its private key; empty: it stands in the certificate's file."""
+    tls_trusted_file: str = ""
+    """Who may vouch for others, PEM; empty: whom this machine trusts."""
+    tls_demand_certificate: bool = False
+    """Turn away whoever connects without a certificate of theirs (mutual TLS)."""
+    user: str = "trunkline"
+    """The user part of our own addresses."""
+    advertised_host: str = ""
+    """How others reach our signalling, where that is not the address of this machine."""
+    advertised_media_host: str = ""
+    """The same for media; empty: as for signalling."""
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    """What may be spoken, in order of preference."""
+    ring_timeout: float = 60.0
+    """Seconds that a call may ring, either way."""
+    rtp_ports: tuple[int, int] = (0, 0)
+    """First and last port for media; 0, 0 for any."""
+    packet_time: int = 20
+    """Milliseconds of sound that a packet to us should hold: 10, 20, 30, 40 or 60."""
+    srtp: Literal["off", "preferred", "required"] = "off"
+    """Whether media is encrypted, with keys in the SDP: use it over TLS."""
+    srtp_suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM")
+    """What is offered to encrypt with, in order of preference; anything known is taken from others."""
+    rtcp_mux: bool = True
+    """Offer and take reports on the port of the sound."""
+    rtcp_xr: bool = False
+    """Offer reports with VoIP metrics; to those who ask for them they are sent anyway."""
+    comfort_noise: bool = False
+    """Offer comfort noise, which invites others to send nothing during silence."""
+    media_lost_after: float = 5.0
+    """Seconds without a packet after which the media counts as lost."""
+    max_calls: int = 1000
+    """Calls at once; more are refused with 503."""
+    trunks: tuple[Trunk, ...] = ()
+    """Who carries calls to numbers: written as `[[trunks]]`, one table each."""
+    known_peers_only: bool = False
+    """Take calls from the trunks' servers and peers alone; everybody else gets 403."""
+    test_lines: bool = False
+    """Answer the users echo, ring, tone, dtmf, silence and busy without an agent."""

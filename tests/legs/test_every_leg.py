@@ -1,0 +1,28 @@
+"""One suite over every leg there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from legs.carrier_ends import twilio_call
+from legs.far_ends import Open, memory_call, sip_call
+from legs.leg_conformance import CHECKS, Check, checked
+from legs.telnyx_ends import telnyx_call
+from legs.vonage_ends import vonage_call
+
+LEGS: dict[str, Open] = {
+    "memory": memory_call,
+    "sip": sip_call,
+    "twilio": twilio_call,
+    "telnyx": telnyx_call,
+    "telnyx-pcma": lambda: telnyx_call(codec="PCMA"),
+    "vonage": vonage_call,
+    "vonage-8k": lambda: vonage_call(rate=8000),
+    "telnyx-l16": lambda: telnyx_call(codec="L16", rate=16000),
+}
+
+
+@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_leg(leg: str, check: Check) -> None:
+    await checked(LEGS[leg], check)
