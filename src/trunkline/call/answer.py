@@ -1,0 +1,262 @@
+"""One answer of the agent: the scenario asked, the model asked, sentences on their way to the voice.
+
+An answer is made for one happening (the caller's turn ended, the caller is silent, the call began).
+It may be begun before the turn is decided: then it changes nothing outside itself (state, log,
+effects) until `commit`, and `drop` leaves no trace but its cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from trunkline.call.play import Play
+from trunkline.call.sentences import SentenceCutter
+from trunkline.call.settings import CallSettings
+from trunkline.call.speak import Speaker
+from trunkline.clock import Clock
+from trunkline.errors import EngineDown, EngineError, EngineTimeout
+from trunkline.events import (
+    Event,
+    FirstToken,
+    GenerationDone,
+    GenerationStarted,
+    GuardrailBlocked,
+    ToolCalled,
+    Trouble,
+)
+from trunkline.prompt import Delta, Prompt, Token, ToolCall, Usage
+from trunkline.providers.protocols import LanguageModel
+from trunkline.scenario.actions import (
+    Action,
+    End,
+    Expect,
+    Generate,
+    Happening,
+    ModelCalled,
+    ModelDone,
+    ModelFailed,
+    MustEnd,
+    Note,
+    Say,
+    ToolAnswer,
+    Transfer,
+)
+
+MAX_ROUNDS = 4
+"""How often a model may be asked again within one answer (after tools), so that none goes in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an answer works with; one for each call."""
+
+    play: Play
+    model: LanguageModel
+    speaker: Speaker
+    settings: CallSettings
+    clock: Clock
+    emit: Callable[[Event], None]
+    stamp: Callable[[Event], Event]
+    """Gives a scenario's event its time."""
+    expect: Callable[[Expect], None]
+    wall: Callable[[], datetime]
+
+
+class Answer:
+    """Run it as a task. `state` is the scenario's state as this answer leaves it."""
+
+    def __init__(
+        self, tools: Tools, generation: int, turn: int, happening: Happening, state: Any, *, held: bool
+    ) -> None:
+        self.generation = generation
+        self.turn = turn
+        self.happening = happening
+        self.before = state
+        """The state before this answer, to go back to when the turn was not over after all."""
+        self.state = state
+        self.committed = not held
+        self.finale: Transfer | End | None = None
+        """What to do once everything said is heard."""
+        self.written = asyncio.Event()
+        """All of its words are known."""
+        self.dropped = False
+        # Who is told goodbye because the call must end is told all of it.
+        interruptible = not isinstance(happening, MustEnd)
+        self.utterance = tools.speaker.open(generation, held=held, interruptible=interruptible)
+        self._tools = tools
+        self._deferred: list[Callable[[], None]] = []
+        self._started = False
+        self._text: list[str] = []
+        self._usage = Usage()
+        self._said_any = False
+
+    # --- deciding about it ------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """The turn is over and these words were meant: speak, log, let effects happen."""
+        if self.committed or self.dropped:
+            return
+        self.committed = True
+        for effect in self._deferred:
+            effect()
+        self._deferred.clear()
+        self._tools.speaker.release(self.utterance)
+
+    def drop(self, why: str) -> None:
+        """Nothing (more) of it will be said or done. The task that runs it is to be cancelled."""
+        if not self.dropped:
+            self.dropped = True
+            self._deferred.clear()
+            self._tools.speaker.drop(self.utterance, why)
+
+    # --- making it --------------------------------------------------------------------------------
+
+    async def write(self) -> None:
+        """Ask the scenario, and the model where the scenario says so, until all words are known."""
+        try:
+            await self._carry_out(self._step(self.happening), MAX_ROUNDS)
+            if self._started:
+                self._tools.emit(
+                    GenerationDone(
+                        self._tools.clock.now(),
+                        self.generation,
+                        " ".join(self._text),
+                        self._usage.input_tokens,
+                        self._usage.output_tokens,
+                        self._usage.cached_tokens,
+                    )
+                )
+        finally:
+            self._tools.speaker.seal(self.utterance)
+            if not self._said_any:
+                self._tools.speaker.drop(self.utterance, "nothing to say")
+            self.written.set()
+
+    def _step(self, happening: Happening) -> list[Action]:
+        self.state, actions = self._tools.play.step(self.state, happening)
+        return actions
+
+    async def _carry_out(self, actions: list[Action], rounds: int) -> None:
+        for action in actions:
+            match action:
+                case Say():
+                    self._begin("scenario")
+                    self._mark_interruptible(action.interruptible)
+                    self._say_all(action.text)
+                case Generate():
+                    self._mark_interruptible(action.interruptible)
+                    await self._generate(action.prompt, rounds)
+                case Note():
+                    self._later(lambda event=action.event: self._tools.emit(self._tools.stamp(event)))  # type: ignore[misc]
+                case Expect():
+                    self._later(lambda expect=action: self._tools.expect(expect))  # type: ignore[misc]
+                case Transfer() | End():
+                    self.finale = action
+                case ToolAnswer():
+                    pass  # the scenario keeps it for the model's next prompt; the log has ToolCalled
+
+    def _later(self, effect: Callable[[], None]) -> None:
+        if self.committed:
+            effect()
+        else:
+            self._deferred.append(effect)
+
+    def _begin(self, model: str) -> None:
+        if not self._started:
+            self._started = True
+            self._tools.emit(
+                GenerationStarted(
+                    self._tools.clock.now(), self.generation, self.turn, model, not self.committed
+                )
+            )
+
+    def _mark_interruptible(self, interruptible: bool) -> None:
+        # One uninterruptible line (a legal notice) makes the whole utterance so.
+        self.utterance.interruptible = self.utterance.interruptible and interruptible
+
+    def _say_all(self, text: str) -> None:
+        cutter = SentenceCutter()
+        for sentence in [*cutter.feed(text), *cutter.flush()]:
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self._text.append(sentence)
+        self._said_any = True
+        self._tools.speaker.say(self.utterance, sentence)
+
+    # --- the model --------------------------------------------------------------------------------
+
+    async def _generate(self, prompt: Prompt, rounds: int) -> None:
+        self._begin(self._tools.model.name)
+        if rounds <= 0:
+            await self._fail("the model called tools again and again without an answer", rounds)
+            return
+        cutter = SentenceCutter()
+        said: list[str] = []
+        try:
+            async with aclosing(self._tools.model.stream(prompt)) as stream:
+                first = True
+                while (delta := await self._next_delta(stream, first)) is not None:
+                    if first and not isinstance(delta, Usage):
+                        self._tools.emit(FirstToken(self._tools.clock.now(), self.generation))
+                        first = False
+                    match delta:
+                        case Token():
+                            said.append(delta.text)
+                            self._guard_and_say(cutter.feed(delta.text))
+                        case ToolCall():
+                            await self._call_tool(delta, rounds)
+                        case Usage():
+                            self._count(delta)
+            if first:
+                raise EngineDown("the model gave nothing", where=self._tools.model.name)
+        except EngineError as error:
+            now = self._tools.clock.now()
+            self._tools.emit(Trouble(now, "llm", type(error).__name__, str(error), error.verdict))
+            self._guard_and_say(cutter.flush())
+            if not "".join(said).strip():
+                await self._fail(error.what, rounds)
+                return
+        self._guard_and_say(cutter.flush())
+        await self._carry_out(self._step(ModelDone("".join(said).strip())), rounds - 1)
+
+    async def _fail(self, why: str, rounds: int) -> None:
+        await self._carry_out(self._step(ModelFailed(why)), min(rounds, 0))
+
+    async def _next_delta(self, stream: object, first: bool) -> Delta | None:
+        settings = self._tools.settings
+        limit = settings.first_token_timeout if first else settings.token_timeout
+        try:
+            async with asyncio.timeout(limit):
+                return await anext(stream, None)  # type: ignore[call-overload, no-any-return]
+        except TimeoutError:
+            raise EngineTimeout(f"no token within {limit:g} s", where=self._tools.model.name) from None
+
+    async def _call_tool(self, call: ToolCall, rounds: int) -> None:
+        actions = self._step(ModelCalled(call.id, call.name, call.arguments, self._tools.wall()))
+        refused = next((a.content for a in actions if isinstance(a, ToolAnswer) and a.refused), "")
+        now = self._tools.clock.now()
+        self._tools.emit(ToolCalled(now, self.generation, call.name, call.arguments, refused))
+        await self._carry_out(actions, rounds - 1)
+
+    def _count(self, usage: Usage) -> None:
+        self._usage = Usage(
+            self._usage.input_tokens + usage.input_tokens,
+            self._usage.output_tokens + usage.output_tokens,
+            self._usage.cached_tokens + usage.cached_tokens,
+        )
+
+    def _guard_and_say(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            rule, replacement = self._tools.play.check_sentence(self.state, sentence)
+            if rule:
+                now = self._tools.clock.now()
+                self._tools.emit(GuardrailBlocked(now, self.generation, rule, sentence, replacement))
+            words = replacement if rule else sentence
+            if words.strip():
+                self._say(words)

@@ -1,0 +1,395 @@
+"""One phone call, from ringing to record: wiring only.
+
+Bytes arrive on a wire. The leg turns them into 20 ms frames (`_on_frame`); the listener gives each
+to voice activity and to the recogniser; what they hear goes to the floor (`_emit`), where
+turn-taking decides; decisions go to the thinker and the speaker (`_act`); the thinker asks the
+scenario and the model; the speaker turns their sentences into frames, which the leg fetches when
+they must leave (`_next_frame`). Every event passes `_emit` or the floor once, into the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import structlog
+
+from trunkline.audio.frame import Frame
+from trunkline.call.answer import Tools
+from trunkline.call.floor import Floor
+from trunkline.call.handoff import hand_off
+from trunkline.call.listen import Listener
+from trunkline.call.log import EventLog
+from trunkline.call.log import Listener as EventListener
+from trunkline.call.logged_play import LoggedPlay
+from trunkline.call.play import Play
+from trunkline.call.record import RunRecorder
+from trunkline.call.settings import CallSettings
+from trunkline.call.speak import Speaker
+from trunkline.call.summary import CallSummary
+from trunkline.call.tasks import CallTasks
+from trunkline.call.think import Thinker
+from trunkline.call.voice_batch import VoiceBatch
+from trunkline.clock import Clock
+from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
+from trunkline.events import (
+    Backchannel,
+    CallEnded,
+    CallerSilent,
+    CallStarted,
+    Ducked,
+    Event,
+    Expecting,
+    HungUp,
+    Interrupted,
+    MediaBack,
+    MediaLost,
+    OutcomeDecided,
+    Resumed,
+    SpeakingStopped,
+    Trouble,
+    TurnEnded,
+    TurnLikely,
+    TurnResumed,
+)
+from trunkline.legs.leg import Leg
+from trunkline.providers.failover import model_reporting_to, voices_reporting_to
+from trunkline.providers.protocols import (
+    LanguageModel,
+    ListenOptions,
+    SpeechToText,
+    TextToSpeech,
+    Voice,
+    VoiceOptions,
+)
+from trunkline.scenario.actions import End, Expect, Transfer
+from trunkline.sip.not_taken import CallNotTaken
+from trunkline.turn.taking import TurnTaking
+
+LAST_WORDS_TAIL = 0.3
+"""Seconds between the last word's leaving and the BYE, so that it is played out at the far end."""
+TRANSFER_RESULT_TIME = 2.0
+"""Seconds that a transfer's result is waited for after the leg was hung up."""
+HANG_UP_LIMIT = 10.0
+"""Seconds that a leg may take to end."""
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Started engines. `stt` in the order in which they are tried."""
+
+    stt: Sequence[SpeechToText]
+    llm: LanguageModel
+    tts: TextToSpeech
+
+    def names(self) -> dict[str, str]:
+        return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """How a call ended, and everything known of it. `record` is what `call.json` holds."""
+
+    by: str
+    reason: str
+    outcome: str
+    record: dict[str, Any]
+    transcript: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call on one leg. Make it, `await run()` once."""
+
+    leg: Leg
+    play: Play
+    engines: Engines
+    settings: CallSettings
+    clock: Clock
+    voice_batch: VoiceBatch
+    recorder: RunRecorder | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+    listeners: Sequence[EventListener] = ()
+    _log: EventLog = field(default_factory=EventLog)
+    _summary: CallSummary = field(default_factory=CallSummary)
+    _floor: Floor = field(init=False)
+    _thinker: Thinker | None = None
+    _speaker: Speaker | None = None
+    _listener: Listener | None = None
+    _ended: asyncio.Future[tuple[str, str]] = field(init=False)
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _lost_timer: asyncio.TimerHandle | None = None
+    _outcome: str = ""
+    _must_end: str = ""
+    _handing_over: bool = False
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> CallResult:
+        """The whole call. Never raises for anything that happens in it; the result tells."""
+        self._ended = asyncio.get_running_loop().create_future()
+        self._log.subscribe(self._summary.add)
+        for listener in self.listeners:
+            self._log.subscribe(listener)
+        if self.recorder is not None:
+            self._log.subscribe(self.recorder.event)
+        self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
+        self._emit(self._call_started())
+        by, reason = await self._guarded()
+        if self._speaker is not None:
+            self._speaker.cut("the call ended")  # the record is to know what was heard
+        self._floor.close()
+        for timer in self._timers:
+            timer.cancel()
+        # The call is over either way, and the record says how.
+        with suppress(TrunklineError, TimeoutError):
+            async with asyncio.timeout(HANG_UP_LIMIT):
+                await self.leg.hang_up(reason)
+        self._log.add(CallEnded(self.clock.now(), by, reason, self._outcome or f"ended by {by}"))
+        return await self._write_record(by, reason)
+
+    async def _guarded(self) -> tuple[str, str]:
+        """Who ended the call and why, whatever went wrong in it."""
+        try:
+            await self._answer()
+            return await self._converse()
+        except CallRefused as error:
+            self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
+            return "network", str(error)
+        except TrunklineError as error:
+            self._trouble("call", error)
+            return "network" if isinstance(error, SipError) else "error", str(error)
+        except asyncio.CancelledError:
+            # Whoever runs the calls is in a hurry; the record is still written.
+            return "drain", "the service stopped"
+        except Exception as error:  # a fault in one call must not end the others
+            logger.exception("call failed", call_id=self.leg.info.call_id)
+            first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+            self._log.add(
+                Trouble(self.clock.now(), "call", type(first).__name__, str(first), Verdict.GIVE_UP)
+            )
+            return "error", "an internal error"
+
+    async def _answer(self) -> None:
+        """Wait until the call is up; a call that must end while it still rings is given up at once."""
+        answering = asyncio.ensure_future(self.leg.answer())
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait((answering, hurry), return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise CallRefused(f"given up while it rang: {self._must_end}")
+            answering.result()
+        finally:
+            answering.cancel()
+            hurry.cancel()
+            await asyncio.gather(answering, hurry, return_exceptions=True)
+
+    async def _converse(self) -> tuple[str, str]:
+        rate = self.leg.rate
+        language = self.settings.language
+        voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
+            VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
+        )
+        listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
+        try:
+            await listener.open(self.voice_batch, self.settings.vad)
+            async with CallTasks() as tasks:
+                self._wire(voice, listener, tasks)
+                tasks.spawn(self._leg_events(), "leg events")
+                tasks.spawn(self._listen(listener), "listen")
+                assert self._thinker is not None
+                self.leg.start(self._on_frame, self._next_frame)
+                self._thinker.begin({**self.facts, **self.leg.info.variables})
+                return await self._ended
+        finally:
+            await listener.close()
+            await voice.close()
+
+    def _wire(self, voice: Voice, listener: Listener, tasks: CallTasks) -> None:
+        self._listener = listener
+        self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
+        play = LoggedPlay(self.play, self.clock, self._emit)
+        tools = Tools(
+            play=play,
+            model=model_reporting_to(self.engines.llm, self._engine_failed),
+            speaker=self._speaker,
+            settings=self.settings,
+            clock=self.clock,
+            emit=self._emit,
+            stamp=lambda event: replace(event, at=self.clock.now()),
+            expect=self._expect,
+            wall=self.clock.wall,
+        )
+        self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
+        now = self.clock.now()
+        if self.recorder is not None:
+            self.recorder.begin_audio(now, self.leg.rate)
+        self._summary.ledger.wire_delay = self.leg.wire_delay
+        self._at(now + self.settings.max_duration, lambda: self.must_end("the longest call"))
+        if self._must_end:
+            self.must_end(self._must_end)
+
+    # --- audio ------------------------------------------------------------------------------------
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self.recorder is not None and self.settings.record_audio:
+            self.recorder.caller(frame)
+        if self._listener is not None:
+            self._listener.hear(frame)
+
+    def _next_frame(self, at: float) -> bytes | None:
+        pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        if self._listener is not None:
+            self._listener.played(pcm)
+        if self.recorder is not None and self.settings.record_audio:
+            self.recorder.agent(at, pcm or bytes(self.leg.rate // 50 * 2))
+        return pcm
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        """Everything that happens, in order."""
+        self._floor.feed(event)
+        if isinstance(event, OutcomeDecided):
+            self._outcome = event.outcome
+        elif isinstance(event, SpeakingStopped) and self._thinker is not None:
+            self._thinker.agent_stopped(event)
+
+    def _act(self, decision: Event) -> None:
+        """Carry out what turn-taking decided."""
+        thinker, speaker, listener = self._thinker, self._speaker, self._listener
+        if thinker is None or speaker is None or listener is None or self._ended.done():
+            return
+        match decision:
+            case Ducked():
+                speaker.duck(hold=decision.hold)
+            case Resumed() | Backchannel():
+                speaker.resume()
+            case Interrupted():
+                speaker.cut(decision.why)
+                thinker.interrupted()
+            case TurnLikely():
+                thinker.turn_likely(decision)
+            case TurnResumed():
+                thinker.turn_resumed(decision)
+            case TurnEnded():
+                listener.finalise()
+                thinker.turn_ended(decision)
+            case CallerSilent():
+                thinker.caller_silent(decision)
+
+    def _expect(self, action: Expect) -> None:
+        if self._listener is not None:
+            self._listener.expect(action.expectation)
+        self._emit(Expecting(self.clock.now(), action.expectation, action.silence))
+
+    async def _leg_events(self) -> None:
+        async for event in self.leg.events():
+            self._emit(event)
+            match event:
+                case HungUp() if self._handing_over:
+                    # Trunks hang up as soon as a transfer is through; its result is on its way.
+                    ended = partial(self._end, "caller", event.reason)
+                    self._at(event.at + TRANSFER_RESULT_TIME, ended)
+                case HungUp():
+                    self._end("caller", event.reason)
+                case MediaLost() if self._thinker is not None:
+                    self._thinker.audio_lost(event.seconds)
+                    if self._lost_timer is None:
+                        limit = event.at + self.settings.media_lost_limit - event.seconds
+                        self._lost_timer = self._at(
+                            limit, lambda: self._end("network", "no audio came any more")
+                        )
+                case MediaBack() if self._lost_timer is not None:
+                    self._lost_timer.cancel()
+                    self._lost_timer = None
+
+    async def _listen(self, listener: Listener) -> None:
+        try:
+            await listener.run()
+        except EngineError:
+            # Each failure is in the log already. A caller nobody hears is told so, and let go.
+            self.must_end("the recogniser failed")
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def must_end(self, why: str) -> None:
+        """Say goodbye and end, within `goodbye_time`. May be called at any time of the call."""
+        self._must_end = why
+        self._hurry.set()
+        if self._thinker is None or self._ended.done():
+            return
+        self._thinker.must_end(why)
+        self._at(self.clock.now() + self.settings.goodbye_time, lambda: self._end("agent", why))
+
+    async def _finale(self, action: Transfer | End) -> None:
+        if isinstance(action, End):
+            self._outcome = action.outcome
+            await self.clock.sleep(LAST_WORDS_TAIL)
+            self._end("agent", action.reason)
+            return
+        self._handing_over = True
+        result = await hand_off(self.leg, action, self.clock, self._emit)
+        self._handing_over = False
+        if result == "transferred":
+            self._outcome = self._outcome or "transferred"
+            self._end("agent", f"transferred to {action.target}")
+        elif self._thinker is not None:
+            self._thinker.transfer_ended(result)
+
+    def _mute(self, why: str) -> None:
+        """The agent has lost its voice: silence would be worse than hanging up."""
+        self._end("error", f"the voice failed: {why}")
+
+    def _end(self, by: str, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result((by, reason))
+
+    def _at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        timer = self.clock.call_at(when, callback)
+        self._timers.append(timer)
+        return timer
+
+    def _engine_failed(self, name: str, error: EngineError) -> None:
+        """One engine of a list failed, and the next one is asked."""
+        self._trouble(name, error)
+
+    def _trouble(self, where: str, error: TrunklineError) -> None:
+        self._log.add(Trouble(self.clock.now(), where, type(error).__name__, str(error), error.verdict))
+
+    # --- the record -------------------------------------------------------------------------------
+
+    def _call_started(self) -> CallStarted:
+        info = self.leg.info
+        return CallStarted(
+            self.clock.now(),
+            info.call_id,
+            info.direction,
+            info.caller,
+            info.callee,
+            info.kind,
+            self.play.name,
+            self.clock.wall().isoformat(timespec="milliseconds"),
+            self.engines.names(),
+            self.settings.turn.changed(),
+        )
+
+    async def _write_record(self, by: str, reason: str) -> CallResult:
+        zero = self.recorder.zero if self.recorder is not None else None
+        if zero is None:
+            zero = self._summary.answered or self.clock.now()
+        # Half the round trip is known only once reports have come.
+        self._summary.ledger.wire_delay = self.leg.wire_delay
+        record = self._summary.to_json(zero, asdict(self.leg.quality()))
+        transcript = self._summary.transcript(zero)
+        if self.recorder is not None:
+            try:
+                await asyncio.to_thread(self.recorder.finish, record, transcript)
+            except RecordError as error:
+                logger.error("record not written", error=str(error))
+        return CallResult(by, reason, record["outcome"], record, transcript)

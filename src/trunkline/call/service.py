@@ -1,0 +1,270 @@
+"""Answering and placing calls: one SIP socket, one pacer, one voice batch, one set of engines.
+
+`open_service` starts everything that calls share and takes it down again; `serve` answers until told
+to stop and then drains; `place` makes one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.log import Listener as EventListener
+from trunkline.call.play import Play
+from trunkline.call.record import RunRecorder
+from trunkline.call.settings import CallSettings
+from trunkline.call.voice_batch import VoiceBatch
+from trunkline.clock import Clock
+from trunkline.errors import RecordError, TrunklineError
+from trunkline.legs.leg import Leg, LegInfo
+from trunkline.legs.sip import SipService, SipSettings
+from trunkline.providers.costs import prices_in_force
+from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
+from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
+from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.rtp.pacer import Pacer
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What a service needs to know. Engine specs as on the command line: "NAME[,key=value…]"."""
+
+    sip: SipSettings = field(default_factory=SipSettings)
+    stt: tuple[str, ...] = ("embedded",)
+    """In the order in which they are tried."""
+    llm: str | tuple[str, ...] = "brain"
+    """One, or several in the order in which they are tried."""
+    tts: str | tuple[str, ...] = "embedded"
+    """The same."""
+    call: CallSettings = field(default_factory=CallSettings)
+    runs: Path | None = None
+    """Each call's record becomes a folder in here; None: no records."""
+    max_calls: int = 200
+    """More calls at once are refused as busy."""
+    drain_time: float = 30.0
+    """How long calls may go on after a stop is asked for, before they are told goodbye."""
+
+
+@asynccontextmanager
+async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncIterator[Engines]:
+    """All engines, started; stopped again on leaving. A failed start raises its `EngineError`."""
+    stt = [make_stt(spec, clock) for spec in settings.stt]
+    llm = _one_model(settings.llm, clock)
+    tts = _one_voice(settings.tts, clock)
+    prices_in_force()  # a wrong table is told now, not when the first call ends
+    everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
+    try:
+        for engine in everything:
+            await engine.start()
+        yield Engines(stt, llm, tts)
+    finally:
+        for engine in everything:
+            await engine.close()
+
+
+def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:
+    models = [make_llm(spec, clock) for spec in ((specs,) if isinstance(specs, str) else specs)]
+    return models[0] if len(models) == 1 else FailoverLanguageModel(models, clock, tell=_engine_failed)
+
+
+def _one_voice(specs: str | tuple[str, ...], clock: Clock) -> TextToSpeech:
+    voices = [make_tts(spec, clock) for spec in ((specs,) if isinstance(specs, str) else specs)]
+    return voices[0] if len(voices) == 1 else FailoverTextToSpeech(voices, clock, tell=_engine_failed)
+
+
+def _engine_failed(name: str, error: TrunklineError) -> None:
+    # The others go on without it; a person should know before the first call.
+    logger.warning("an engine of the list does not start", engine=name, error=str(error))
+
+
+@asynccontextmanager
+async def open_service(settings: ServiceSettings, clock: Clock) -> AsyncIterator[CallService]:
+    """Everything that calls share, up and running."""
+    async with running_engines(settings, clock) as engines:
+        pacer = Pacer(clock)
+        pacer.start()
+        batch = VoiceBatch(clock, on_trouble=_no_network)
+        try:
+            await batch.start()
+            sip = await SipService.open(settings.sip, clock, pacer)
+            try:
+                service = CallService(settings, clock, engines, batch, sip, pacer)
+                # What is loaded by now lives as long as the service: the garbage collector need not
+                # walk through models and grammars while calls wait for their next 20 ms.
+                gc.collect()
+                gc.freeze()
+                yield service
+                await service.drain(0.0)
+            finally:
+                gc.unfreeze()
+                await sip.close()
+        finally:
+            await batch.close()
+            await pacer.close()
+
+
+def _no_network(error: TrunklineError) -> None:
+    # Calls go on: the gate decides alone, and a person should know that it hears noise as speech.
+    logger.error("voice activity goes on without its network", error=str(error))
+
+
+class CallService:
+    """Made by `open_service`."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        clock: Clock,
+        engines: Engines,
+        batch: VoiceBatch,
+        sip: SipService,
+        pacer: Pacer,
+    ) -> None:
+        self.settings = settings
+        self.sip = sip
+        self.engines = engines
+        self.clock = clock
+        self.pacer = pacer
+        """The beat of every call's media, for legs of other kinds too."""
+        self._batch = batch
+        self._calls: dict[Call, asyncio.Task[CallResult]] = {}
+
+    @property
+    def active(self) -> int:
+        """How many calls are up."""
+        return len(self._calls)
+
+    async def serve(
+        self,
+        play_for: Callable[[LegInfo], Play],
+        stop: asyncio.Event,
+        *,
+        listeners_for: Callable[[LegInfo], Sequence[EventListener]] = lambda _: (),
+        on_result: Callable[[CallResult], None] = lambda _: None,
+    ) -> None:
+        """Answer every call until `stop` is set; then drain within the settings' time."""
+        accepting = asyncio.create_task(self._accept(play_for, listeners_for, on_result), name="accept")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait((accepting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if accepting.done():
+                accepting.result()
+        finally:
+            accepting.cancel()
+            stopping.cancel()
+            await asyncio.gather(accepting, stopping, return_exceptions=True)
+        await self.drain(self.settings.drain_time)
+
+    async def _accept(
+        self,
+        play_for: Callable[[LegInfo], Play],
+        listeners_for: Callable[[LegInfo], Sequence[EventListener]],
+        on_result: Callable[[CallResult], None],
+    ) -> None:
+        async for leg in self.sip.calls():
+            if self.active >= self.settings.max_calls:
+                logger.warning("call refused", why="too many calls", limit=self.settings.max_calls)
+                await leg.hang_up("busy")
+                continue
+            task = self.take(leg, play_for(leg.info), listeners_for(leg.info))
+            task.add_done_callback(lambda done: on_result(done.result()) if not done.cancelled() else None)
+
+    async def place(
+        self,
+        uri: str,
+        play: Play,
+        *,
+        caller: str = "",
+        facts: Mapping[str, str] | None = None,
+        listeners: Sequence[EventListener] = (),
+    ) -> CallResult:
+        """Dial `uri` and hold the call to its end. Cancelling it says goodbye and ends the call."""
+        return await self.hold(
+            await self.sip.dial(uri, caller=caller), play, facts=facts, listeners=listeners
+        )
+
+    def take(self, leg: Leg, play: Play, listeners: Sequence[EventListener] = ()) -> asyncio.Task[CallResult]:
+        """Answer a call that came in on a leg of any kind. It counts, is recorded and drained as all are."""
+        return self._run(self._make(leg, play, {}, listeners))
+
+    async def hold(
+        self,
+        leg: Leg,
+        play: Play,
+        *,
+        facts: Mapping[str, str] | None = None,
+        listeners: Sequence[EventListener] = (),
+    ) -> CallResult:
+        """Hold a call that was placed on a leg of any kind to its end. Cancelling it says goodbye."""
+        call = self._make(leg, play, dict(facts or {}), listeners)
+        task = self._run(call)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            call.must_end("cancelled")
+            await asyncio.wait((task,), timeout=self.settings.call.goodbye_time + 5)
+            raise
+
+    def _make(
+        self,
+        leg: Leg,
+        play: Play,
+        facts: dict[str, str],
+        listeners: Sequence[EventListener],
+    ) -> Call:
+        return Call(
+            leg,
+            play,
+            self.engines,
+            self.settings.call,
+            self.clock,
+            self._batch,
+            self._recorder(leg),
+            facts,
+            listeners,
+        )
+
+    def _recorder(self, leg: Leg) -> RunRecorder | None:
+        if self.settings.runs is None:
+            return None
+        when = self.clock.wall().strftime("%Y%m%d-%H%M%S")
+        safe = "".join(c if c.isalnum() else "-" for c in leg.info.call_id)[:24].strip("-")
+        recorder = RunRecorder(
+            self.settings.runs / f"{when}-{safe or 'call'}",
+            lambda error: logger.error("record", error=str(error)),
+        )
+        try:
+            recorder.start()
+        except RecordError as error:
+            # A call without a record is better than no call; the log says what is missing.
+            logger.error("record", error=str(error))
+            return None
+        return recorder
+
+    def _run(self, call: Call) -> asyncio.Task[CallResult]:
+        task = asyncio.create_task(call.run(), name=f"call {call.leg.info.call_id}")
+        self._calls[call] = task
+        task.add_done_callback(lambda _: self._calls.pop(call, None))
+        return task
+
+    async def drain(self, limit: float) -> None:
+        """No new calls; wait up to `limit` seconds, tell the rest goodbye, end what is left."""
+        self.sip.drain()
+        if self._calls and limit > 0:
+            await asyncio.wait(self._calls.values(), timeout=limit)
+        for call in list(self._calls):
+            call.must_end("the service stops")
+        if self._calls:
+            await asyncio.wait(self._calls.values(), timeout=self.settings.call.goodbye_time + 5)
+        for task in list(self._calls.values()):
+            task.cancel()
+        await asyncio.gather(*self._calls.values(), return_exceptions=True)

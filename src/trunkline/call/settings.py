@@ -1,0 +1,34 @@
+"""What a call may be told to do otherwise: limits, the voice, turn-taking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trunkline.turn.policy import TurnPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """Times are seconds. The configuration file's `[call]` and `[turn]` tables are read into this."""
+
+    turn: TurnPolicy = field(default_factory=TurnPolicy)
+    vad: str = "silero"
+    """Which voice activity detector: "silero", "gate" or "energy"."""
+    voice: str = ""
+    words_per_minute: int = 160
+    language: str = "en"
+    sentence_pause: float = 0.16
+    """Silence between two sentences of one answer."""
+    first_token_timeout: float = 4.0
+    token_timeout: float = 4.0
+    first_audio_timeout: float = 3.0
+    audio_timeout: float = 3.0
+    max_duration: float = 1800.0
+    """The longest call: then the scenario says goodbye."""
+    goodbye_time: float = 15.0
+    """How long a goodbye may take once the call must end."""
+    speculate: bool = True
+    """Prepare the answer while the end of the turn is still being decided."""
+    record_audio: bool = True
+    media_lost_limit: float = 20.0
+    """No packet for so long ends the call."""

@@ -1,0 +1,224 @@
+"""What the agent does about what happens: starts answers, prepares them early, drops them, ends.
+
+Decisions come from turn-taking, one method each. The scenario's state lives here; it changes only
+by the pure step function, through an `Answer` or through `_note`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from trunkline.call.answer import Answer, Tools
+from trunkline.call.tasks import CallTasks
+from trunkline.events import (
+    CallerSilent,
+    SpeakingStopped,
+    TurnEnded,
+    TurnLikely,
+    TurnResumed,
+)
+from trunkline.scenario.actions import (
+    AgentHeard,
+    AudioLost,
+    CallBegan,
+    CallerQuiet,
+    CallerSaid,
+    End,
+    Expect,
+    Happening,
+    MustEnd,
+    Note,
+    Transfer,
+    TransferEnded,
+)
+from trunkline.turn.wording import same_words
+
+FinalePlayer = Callable[[Transfer | End], Awaitable[None]]
+
+
+class Thinker:
+    """One for each call."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        state: Any,
+        tasks: CallTasks,
+        carry_out_finale: FinalePlayer,
+        on_mute: Callable[[str], None],
+    ) -> None:
+        self.state = state
+        self._tools = tools
+        self._tasks = tasks
+        self._carry_out_finale = carry_out_finale
+        self._on_mute = on_mute
+        self._generation = 0
+        self._turn = 0
+        self._draft: Answer | None = None
+        self._answer: Answer | None = None
+        self._running: dict[Answer, asyncio.Task[Any]] = {}
+        self._ending = False
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def begin(self, facts: dict[str, str]) -> None:
+        """The call is answered: greet."""
+        self._start(CallBegan(self._tools.wall(), facts))
+
+    def turn_likely(self, event: TurnLikely) -> None:
+        """The caller has probably finished: prepare the answer to these words."""
+        if not self._tools.settings.speculate or self._ending or self._busy():
+            return
+        if self._draft is not None:
+            if same_words(_words_of(self._draft), event.text):
+                return
+            self._drop_draft("the words changed")
+        self._turn = event.turn
+        said = CallerSaid(event.turn, event.text, self._tools.wall(), speculative=True)
+        self._draft = self._launch(said, held=True)
+
+    def turn_resumed(self, event: TurnResumed) -> None:
+        """The caller goes on: what was prepared or begun for this turn, and not heard, is void."""
+        self._drop_draft("the caller goes on")
+        answer = self._answer
+        if answer is not None and answer.turn == event.turn and not answer.utterance.audible:
+            self._stop(answer, "the caller goes on")
+            self.state = answer.before
+            self._answer = None
+
+    def turn_ended(self, event: TurnEnded) -> None:
+        """The caller has finished: answer."""
+        if self._ending:
+            return
+        self._turn = event.turn
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            usable = not event.garbled and not event.keys and draft.turn == event.turn
+            if usable and draft.before is self.state and same_words(_words_of(draft), event.text):
+                self._adopt(draft)
+                return
+            self._stop(draft, "the words changed")
+        self._start(
+            CallerSaid(
+                event.turn,
+                event.text,
+                self._tools.wall(),
+                confidence=event.confidence,
+                garbled=event.garbled,
+                keys=event.keys,
+            )
+        )
+
+    def interrupted(self) -> None:
+        """The agent was cut: the model is not to go on writing what nobody will hear."""
+        self._drop_draft("interrupted")
+        for answer in list(self._running):
+            if isinstance(answer.finale, End):
+                continue  # a call that is ending ends
+            self._stop(answer, "interrupted")
+
+    def caller_silent(self, event: CallerSilent) -> None:
+        """Nobody answered."""
+        if not self._ending and not self._busy():
+            self._start(CallerQuiet(event.seconds, event.count, self._tools.wall()))
+
+    def agent_stopped(self, event: SpeakingStopped) -> None:
+        """An utterance ended: the scenario learns which words were heard."""
+        self._note(AgentHeard(event.heard, event.unheard, interrupted=not event.complete))
+
+    def audio_lost(self, seconds: float) -> None:
+        """No packets come from the caller."""
+        if not self._ending and not self._busy():
+            self._start(AudioLost(seconds))
+
+    def transfer_ended(self, result: str) -> None:
+        """A hand-over came to its result, and the call is still ours."""
+        self._start(TransferEnded(result))
+
+    def must_end(self, why: str) -> None:
+        """Say goodbye, whatever is going on."""
+        self._drop_draft(why)
+        self._tools.speaker.cut(why)
+        for answer in list(self._running):
+            self._stop(answer, why)
+        self._start(MustEnd(why))
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def _busy(self) -> bool:
+        return bool(self._running) and any(answer.committed for answer in self._running)
+
+    def _start(self, happening: Happening) -> None:
+        self._drop_draft("something else happened")
+        self._answer = self._launch(happening, held=False)
+
+    def _launch(self, happening: Happening, *, held: bool) -> Answer:
+        self._generation += 1
+        answer = Answer(self._tools, self._generation, self._turn, happening, self.state, held=held)
+        before = [task for running, task in self._running.items() if running.committed]
+        task = self._tasks.spawn(self._run(answer, before), f"answer {self._generation}")
+        self._running[answer] = task
+        task.add_done_callback(lambda _: self._running.pop(answer, None))
+        return answer
+
+    def _adopt(self, draft: Answer) -> None:
+        """The prepared answer is the answer."""
+        if isinstance(draft.happening, CallerSaid):
+            draft.happening = replace(draft.happening, speculative=False)
+        draft.commit()
+        self.state = draft.state
+        self._answer = draft
+
+    async def _run(self, answer: Answer, before: list[asyncio.Task[Any]]) -> None:
+        if before:  # the agent has one mouth: what is being said is said first
+            await asyncio.wait(before)
+            if answer.committed:
+                answer.before = answer.state = self.state
+        self._tasks.spawn(self._tools.speaker.synthesise(answer.utterance), f"synthesis {answer.generation}")
+        await answer.write()
+        if answer.committed:
+            self.state = answer.state
+        await answer.utterance.ended.wait()
+        if answer.utterance.failure and not answer.utterance.audible and answer.committed:
+            self._on_mute(answer.utterance.failure)
+        if answer.finale is not None and answer.committed and not answer.dropped:
+            cut = answer.utterance.dropped and answer.utterance.audible
+            if isinstance(answer.finale, End):
+                self._ending = True
+            elif cut:
+                return  # the caller objected to being handed over: answer them first
+            await self._carry_out_finale(answer.finale)
+
+    def _stop(self, answer: Answer, why: str) -> None:
+        if answer.committed and answer.utterance.audible:
+            self.state = answer.state
+        answer.drop(why)
+        if (task := self._running.pop(answer, None)) is not None:
+            task.cancel()
+
+    def _drop_draft(self, why: str) -> None:
+        if self._draft is not None:
+            self._stop(self._draft, why)
+            self._draft = None
+
+    def _note(self, happening: Happening) -> None:
+        """Tell the scenario something that asks for no answer."""
+        answer = self._answer
+        live = answer is not None and answer.committed and answer in self._running
+        base = answer.state if live and answer is not None else self.state
+        state, actions = self._tools.play.step(base, happening)
+        if live and answer is not None:
+            answer.state = state
+        self.state = state
+        for action in actions:
+            if isinstance(action, Note):
+                self._tools.emit(self._tools.stamp(action.event))
+            elif isinstance(action, Expect):
+                self._tools.expect(action)
+
+
+def _words_of(answer: Answer) -> str:
+    return answer.happening.text if isinstance(answer.happening, CallerSaid) else ""

@@ -1,0 +1,50 @@
+"""A call whose first voice dies: the caller hears all of it, and the record says why and what it cost."""
+
+import asyncio
+from typing import Any
+
+from calls.story import tell
+from trunkline.clock import SystemClock
+from trunkline.events import Trouble
+from trunkline.providers.failover import FailoverTextToSpeech
+from trunkline.providers.tts.fake import FakeTextToSpeech
+
+REPLY = "one two three four"
+
+
+class LoopClock(SystemClock):
+    """The time of whatever loop runs: made before the story's own virtual loop is."""
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def voice(**options: Any) -> FakeTextToSpeech:
+    return FakeTextToSpeech(clock=LoopClock(), rate=16000, speed=0, delay_ms=0, **options)
+
+
+def test_the_next_voice_takes_over_and_the_reason_is_in_the_events() -> None:
+    broken, good = voice(fail_after=0), voice()
+    told = tell(voice=FailoverTextToSpeech([broken, good], LoopClock()), lasts=8)
+    assert told.said()
+    assert good.said == broken.said, "nothing is lost and nothing is said twice"
+    (trouble,) = {(e.where, e.error) for e in told.events if isinstance(e, Trouble)}
+    assert trouble == ("fake", "EngineDown")
+
+
+def test_a_sentence_that_breaks_off_is_gone_on_with() -> None:
+    broken, good = voice(fail_after=5), voice()
+    told = tell(voice=FailoverTextToSpeech([broken, good], LoopClock()), lasts=8)
+    whole = broken.said[0]
+    assert whole.endswith(good.said[0])
+    assert good.said[0] != whole
+    assert told.said()[0].split() == whole.split()
+
+
+def test_what_a_call_cost_is_in_its_record() -> None:
+    told = tell(lasts=4)
+    costs = told.result.record["costs"]
+    assert costs["total"] == 0.0, "fakes are free"
+    used = {row["kind"]: row["used"] for row in costs["engines"]}
+    assert used["tts"]["characters"] > 0
+    assert used["stt"]["seconds"] > 0
