@@ -1,0 +1,54 @@
+"""What the agent says in a benchmark: a greeting, then the model's answer to everything. Pure."""
+
+from __future__ import annotations
+
+from trunkline.events import Expectation
+from trunkline.prompt import Message, Prompt
+from trunkline.scenario.actions import (
+    Action,
+    CallBegan,
+    CallerQuiet,
+    CallerSaid,
+    End,
+    Expect,
+    Generate,
+    Happening,
+    ModelFailed,
+    MustEnd,
+    Say,
+)
+
+GREETING = "Hello, this is the benchmark. What can I do for you?"
+HISTORY = 20
+"""Messages kept, as a scenario would."""
+
+State = tuple[Message, ...]
+
+
+class BenchPlay:
+    """A `Play` without a scenario, so that what is measured is the call and not its conversation."""
+
+    name = "bench"
+
+    def initial(self) -> State:
+        return (Message("system", "Answer in two short sentences."),)
+
+    def step(self, state: State, happening: Happening) -> tuple[State, list[Action]]:
+        ask = Expect(Expectation(), silence=30.0)
+        match happening:
+            case CallBegan():
+                return state, [Say(GREETING), ask]
+            case CallerSaid():
+                said = Message("user", happening.text or "(unclear)")
+                state = (state[0], *state[1:][-HISTORY:], said)
+                return state, [Generate(Prompt(state)), ask]
+            case CallerQuiet():
+                return state, [Say("Are you still there?"), ask]
+            case ModelFailed():
+                return state, [Say("Please say that again."), ask]
+            case MustEnd():
+                return state, [Say("Goodbye."), End("ended", happening.why)]
+        return state, []
+
+    def check_sentence(self, _state: State, _sentence: str) -> tuple[str, str]:
+        return "", ""

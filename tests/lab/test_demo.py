@@ -1,0 +1,42 @@
+"""The demonstration passes only when the call ended as its persona intends."""
+
+from typing import Any
+
+import pytest
+
+from trunkline.lab.demo import complaints, load_play
+from trunkline.lab.persona import Intent, load_persona, shipped
+
+INTENDS = Intent(outcome=("qualified", "callback"), fields={"team_size": 20, "timeline": "this_year"})
+
+
+def record(outcome: str = "qualified", **fields: Any) -> dict[str, Any]:
+    values = {"team_size": 20.0, "timeline": "this_year", **fields}
+    return {"outcome": outcome, "fields": {name: {"value": value} for name, value in values.items()}}
+
+
+@pytest.mark.parametrize("size", [20, 20.0, "20", "20.00", {"amount": "20", "currency": "USD"}])
+def test_numbers_are_compared_as_numbers(size: object) -> None:
+    assert complaints(INTENDS, record(team_size=size)) == ()
+
+
+@pytest.mark.parametrize("size", [12, "twenty", None, "", {}])
+def test_a_wrong_field_is_named(size: object) -> None:
+    (said,) = complaints(INTENDS, record(team_size=size))
+    assert said.startswith("team_size is ")
+    assert said.endswith(", not 20")
+
+
+def test_a_wrong_outcome_and_missing_fields_are_all_named() -> None:
+    found = complaints(INTENDS, {"outcome": "", "fields": {}})
+    assert found == (
+        "the outcome is 'none', not 'qualified' or 'callback'",
+        "team_size is None, not 20",
+        "timeline is None, not 'this_year'",
+    )
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_a_persona_intends_can_come_of_its_scenario(name: str) -> None:
+    persona = load_persona(name)
+    assert load_play(persona.scenario).name == persona.scenario
