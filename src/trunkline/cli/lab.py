@@ -1,0 +1,177 @@
+"""`trunkline lab …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trunkline.cli.options import ENGINES_PANEL, OUTPUT_PANEL, Debug
+
+
+def bench(
+    calls: Annotated[int, typer.Option("--calls", min=1, max=5000, help="Calls at once.")] = 50,
+    core: Annotated[int, typer.Option("--core", min=0, help="The processor core that the agent gets.")] = 0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=5, max=3600, help="How long each number of calls is measured.")
+    ] = 30.0,
+    find_limit: Annotated[
+        bool, typer.Option("--find-limit", help="Go on with more calls until one core no longer holds them.")
+    ] = False,
+    stt: Annotated[
+        str | None, typer.Option("--stt", metavar="NAME[,key=value…]", rich_help_panel=ENGINES_PANEL)
+    ] = None,
+    llm: Annotated[
+        str | None, typer.Option("--llm", metavar="NAME[,key=value…]", rich_help_panel=ENGINES_PANEL)
+    ] = None,
+    tts: Annotated[
+        str | None, typer.Option("--tts", metavar="NAME[,key=value…]", rich_help_panel=ENGINES_PANEL)
+    ] = None,
+    json_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="PATH", help="Write all figures, as JSON.", rich_help_panel=OUTPUT_PANEL
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Measure answers, interruptions, lateness, processor and memory with many real calls at once.
+
+    The calls come over SIP and RTP from a second process on another core. The engines are fakes that
+    answer at once, unless others are named, so that what is measured is Trunkline's own part.
+    """
+    from trunkline.cli.running import run
+    from trunkline.lab.bench import BenchOptions, run_bench
+    from trunkline.log import set_up
+
+    set_up("debug" if debug else "warning")
+    usual = BenchOptions()
+    options = BenchOptions(
+        calls=calls,
+        core=core,
+        seconds=seconds,
+        find_limit=find_limit,
+        json_path=json_path,
+        stt=stt or usual.stt,
+        llm=llm or usual.llm,
+        tts=tts or usual.tts,
+    )
+    run(run_bench(options))
+
+
+def replay(
+    run: Annotated[Path, typer.Argument(help="A call's run folder, or its `events.jsonl`.")],
+    scenario: Annotated[
+        str | None,
+        typer.Option("--scenario", metavar="FILE", help="The scenario, where the log's name is not enough."),
+    ] = None,
+) -> None:
+    """Feed a call's log back through turn-taking and its scenario, and show the first decision that differs.
+
+    Exit status 0 where all are the same, 1 where one is not.
+    """
+    from trunkline.call.play import ScenarioPlay
+    from trunkline.cli.exit_status import ExitStatus
+    from trunkline.lab.replay import read_log, replay_scenario, replay_turns
+    from trunkline.lab.replay_report import describe, scenario_of
+
+    events = read_log(run)
+    turns = replay_turns(events)
+    known = scenario_of(events, scenario)
+    steps = replay_scenario(events, ScenarioPlay(known)) if known is not None else None
+    for line in describe(run, turns, steps, events):
+        typer.echo(line)
+    if not turns.same or (steps is not None and not steps.same):
+        raise typer.Exit(ExitStatus.OTHERWISE)
+
+
+def pauses(
+    turns: Annotated[
+        str, typer.Option("--turns", metavar="NAME|FILE", help="figures, tuning, or a file of your own.")
+    ] = "figures",
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="DIR", help="Write the drawing and all figures.", rich_help_panel=OUTPUT_PANEL
+        ),
+    ] = None,
+) -> None:
+    """Tell calls whose caller pauses within a sentence, and draw latency against wrong starts.
+
+    The pauses last 300 to 900 ms. Whole calls in memory, in virtual time, with the delays of the stages set:
+    neither network nor real speech. Beside turn-taking's own policy stand plain silence thresholds of 200,
+    300, 500 and 800 ms.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from trunkline.errors import RecordError
+    from trunkline.lab.pause_chart import rows, write
+    from trunkline.lab.pause_trial import Stages, compare, read_turns, shipped
+
+    if turns in ("figures", "tuning"):
+        text = shipped(turns)
+    else:
+        try:
+            text = Path(turns).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordError(f"cannot be read: {error}", where=turns) from error
+    figures = compare(read_turns(text, turns), Stages())
+    table = Table("policy", "pauses", "wrong starts", "share", "p50 ms", "p95 ms")
+    for row in rows(figures):
+        share = f"{100 * row['wrong_share']:.1f} %"
+        cells = (row["policy"], row["pauses"], row["wrong_starts"], share, row["p50_ms"], row["p95_ms"])
+        table.add_row(*map(str, cells))
+    Console().print(table)
+    if plot is not None:
+        for path in write(plot, figures, f"{figures[0].pauses} pauses of 300 to 900 ms ({turns})"):
+            typer.echo(path)
+
+
+def fork(
+    run: Annotated[Path, typer.Argument(help="A call's run folder, or its `events.jsonl`.")],
+    turn: Annotated[int, typer.Option("--turn", min=1, metavar="N", help="The caller's turn to go on from.")],
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario", metavar="FILE", help="Another scenario; else the call's own, where shipped."
+        ),
+    ] = None,
+    llm: Annotated[
+        str, typer.Option("--llm", metavar="NAME[,key=value…]", rich_help_panel=ENGINES_PANEL)
+    ] = "brain",
+    say: Annotated[
+        list[str] | None,
+        typer.Option("--say", metavar="TEXT", help="The caller says this instead; may be repeated."),
+    ] = None,
+) -> None:
+    """Go on from one turn of a recorded call, by text, with another scenario, model or caller.
+
+    The caller says what was recorded from that turn on, unless `--say` is given.
+    """
+    from trunkline.cli.running import run as run_story
+    from trunkline.clock import SystemClock
+    from trunkline.errors import ConfigError
+    from trunkline.lab.fork import Exchange
+    from trunkline.lab.fork import fork as go_on
+    from trunkline.lab.replay import read_log
+    from trunkline.lab.replay_report import scenario_of
+    from trunkline.providers.registry import make_llm
+
+    events = read_log(run)
+    known = scenario_of(events, scenario)
+    if known is None:
+        raise ConfigError("the call's scenario is not a shipped one", where=str(run), hint="Give --scenario")
+
+    async def story() -> list[Exchange]:
+        model = make_llm(llm, SystemClock())
+        try:
+            await model.start()
+            return await go_on(events, turn, known, model, say or ())
+        finally:
+            await model.close()
+
+    for exchange in run_story(story()):
+        typer.echo(f"caller  {exchange.caller}")
+        typer.echo(f"agent   {exchange.agent}   [{exchange.step}]")

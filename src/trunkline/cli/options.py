@@ -1,0 +1,116 @@
+"""Flags that several commands share, and reading the configuration they are laid over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from trunkline.config.load import Loaded
+    from trunkline.config.settings import Settings
+    from trunkline.scenario.play import ScenarioPlay
+
+ENGINES_PANEL = "Engines"
+SETTINGS_PANEL = "Settings"
+OUTPUT_PANEL = "Output"
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Configuration file; else ./trunkline.toml where there is one.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+        help="Any setting, such as turn.silence=0.4; may be repeated. `trunkline config` lists them.",
+        rich_help_panel=SETTINGS_PANEL,
+    ),
+]
+Stt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stt",
+        metavar="NAME[,key=value…]",
+        help="Speech-to-text engine; repeated: tried in this order when one fails.",
+        rich_help_panel=ENGINES_PANEL,
+    ),
+]
+Llm = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--llm",
+        metavar="NAME[,key=value…]",
+        help="Language model; repeated: tried in this order when one fails.",
+        rich_help_panel=ENGINES_PANEL,
+    ),
+]
+Tts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tts",
+        metavar="NAME[,key=value…]",
+        help="Text-to-speech engine; repeated: tried in this order when one fails.",
+        rich_help_panel=ENGINES_PANEL,
+    ),
+]
+Sip = Annotated[
+    str | None,
+    typer.Option("--sip", metavar="udp:HOST:PORT", help="Where to listen for SIP; port 0 is any free one."),
+]
+Runs = Annotated[
+    str | None,
+    typer.Option("--runs", metavar="FOLDER", help="Where calls' records go.", rich_help_panel=SETTINGS_PANEL),
+]
+ScenarioSource = Annotated[
+    str, typer.Option("--scenario", metavar="FILE", help="Scenario file, or the name of a shipped one.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Log everything; show faults in full.", rich_help_panel=OUTPUT_PANEL)
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON for machines.", rich_help_panel=OUTPUT_PANEL)
+]
+
+
+def settings_from(
+    config: Path | None,
+    assignments: list[str] | None,
+    *,
+    debug: bool = False,
+    **flags: tuple[str, Any],
+) -> Loaded:
+    """The configuration with these flags over it. `flags`: `engines__stt=("--stt", value)`, a key's path with
+    two underscores for its dot; a value of None or an empty list was not given. Raises `ConfigError`."""
+    from trunkline.config.load import load
+    from trunkline.config.sources import from_assignments, from_flags
+
+    given = {path.replace("__", "."): (flag, value or None) for path, (flag, value) in flags.items()}
+    if debug:
+        given["log.level"] = ("--debug", "debug")
+    # A flag with a name of its own counts more than a general `--set` beside it.
+    over = [*from_assignments(assignments or ()), *from_flags(given)]
+    return load(file=config, environment=os.environ, flags=over)
+
+
+def with_log(settings: Settings) -> Settings:
+    """The same settings, the log set up as they say."""
+    from trunkline.log import set_up
+
+    set_up(settings.log.level, settings.log.format)
+    return settings
+
+
+def load_play(source: str) -> ScenarioPlay:
+    """The scenario in this file, or the shipped one of this name, ready to lead calls. `ScenarioError`."""
+    from trunkline.scenario.load import load_scenario
+    from trunkline.scenario.play import ScenarioPlay
+
+    return ScenarioPlay(load_scenario(source))

@@ -1,0 +1,29 @@
+"""Telling how calls ended: a line for people on standard error, JSON for machines on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trunkline.call.call import CallResult
+
+
+class ResultPrinter:
+    """Notes always go to standard error, so that standard output is nothing but results."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def note(self, text: str) -> None:
+        print(f"trunkline: {text}", file=sys.stderr, flush=True)
+
+    def result(self, result: CallResult) -> None:
+        """One call ended. The JSON is what the run folder's `call.json` holds."""
+        if self._as_json:
+            print(json.dumps(result.record), flush=True)
+        else:
+            print(
+                f"call ended by {result.by}: {result.reason}; outcome: {result.outcome or 'none'}", flush=True
+            )

@@ -1,0 +1,124 @@
+"""`trunkline serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trunkline.cli.options import (
+    AsJson,
+    Assignments,
+    ConfigFile,
+    Debug,
+    Llm,
+    Runs,
+    ScenarioSource,
+    Sip,
+    Stt,
+    Tts,
+    settings_from,
+    with_log,
+)
+
+if TYPE_CHECKING:
+    from trunkline.cli.results import ResultPrinter
+    from trunkline.config.settings import Settings
+    from trunkline.scenario.play import ScenarioPlay
+
+CARRIERS_PANEL = "Carriers"
+
+Twilio = Annotated[
+    str | None,
+    typer.Option(
+        "--twilio",
+        metavar="HOST:PORT",
+        help="Where to take Twilio's webhooks and media streams ([twilio] bind).",
+        rich_help_panel=CARRIERS_PANEL,
+    ),
+]
+TrustLoopback = Annotated[
+    bool,
+    typer.Option(
+        "--trust-loopback",
+        help="Take media streams from this machine that no webhook announced, for load tests.",
+        rich_help_panel=CARRIERS_PANEL,
+    ),
+]
+TestLines = Annotated[
+    bool,
+    typer.Option(
+        "--test-lines",
+        help="Answer the users echo, ring, tone, dtmf, silence and busy too, without an agent.",
+    ),
+]
+
+
+def serve(
+    scenario: ScenarioSource,
+    sip: Sip = None,
+    twilio: Twilio = None,
+    trust_loopback: TrustLoopback = False,
+    stt: Stt = None,
+    llm: Llm = None,
+    tts: Tts = None,
+    runs: Runs = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+    test_lines: TestLines = False,
+) -> None:
+    """Answer calls with a scenario, until told to stop.
+
+    SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while ([service] drain_time),
+    then are told goodbye. A second one ends at once. With --json, one line a call, as it ends.
+    """
+    from trunkline.cli.options import load_play
+    from trunkline.cli.results import ResultPrinter
+    from trunkline.cli.running import run
+
+    loaded = settings_from(
+        config,
+        assignments,
+        debug=debug,
+        engines__stt=("--stt", stt),
+        engines__llm=("--llm", llm),
+        engines__tts=("--tts", tts),
+        sip__bind=("--sip", sip),
+        sip__test_lines=("--test-lines", test_lines),
+        twilio__bind=("--twilio", twilio),
+        twilio__trust_loopback=("--trust-loopback", trust_loopback),
+        record__folder=("--runs", runs),
+    )
+    play = load_play(scenario)
+    run(_serve(with_log(loaded.settings), play, ResultPrinter(as_json=as_json)))
+
+
+async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter) -> None:
+    from trunkline.call.carrier_service import open_carriers
+    from trunkline.call.service import open_service
+    from trunkline.cli.running import stopped_by_signals
+    from trunkline.clock import SystemClock
+
+    service_settings = settings.for_service()
+    async with (
+        open_service(service_settings, SystemClock()) as service,
+        open_carriers(service, settings.for_carriers()) as carriers,
+    ):
+
+        def say_that_it_stops() -> None:
+            printer.note(
+                f"stopping; calls in progress ({service.active}) may go on for "
+                f"{service_settings.drain_time:g} s; the same again ends at once"
+            )
+
+        async with stopped_by_signals(say_that_it_stops) as stop:
+            host, port = service.sip.address
+            printer.note(
+                f"answering calls to sip:{settings.sip.user}@{host}:{port} with {play.name}; Ctrl-C stops"
+            )
+            for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
+                printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
+            service.sip.tell = lambda line: print(line, flush=True)
+            await carriers.serve(lambda _: play, stop, on_result=printer.result)

@@ -1,0 +1,155 @@
+"""SIPp, as caller and as called, with scenarios of our own: what it expects must come, message by message."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from trunkline.clock import SystemClock
+from trunkline.errors import CallRefused
+from trunkline.events import CallAnswered, CallRinging
+from trunkline.legs.leg import TransferResult
+from trunkline.legs.sip import SipService, SipSettings
+from trunkline.rtp.pacer import Pacer
+from trunkline.sip.digest import Credentials
+from trunkline.sip.not_taken import CallNotTaken, Why
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed here"),
+]
+
+SCENARIOS = Path(__file__).parent / "sipp"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def sipp(folder: Path, scenario: str, port: int, *arguments: str) -> AsyncIterator[None]:
+    """SIPp playing one of our scenarios. On leaving, it must have ended well."""
+    program = await asyncio.create_subprocess_exec(
+        "sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin",
+        "-timeout", "20s", "-timeout_error", "-trace_err",
+        "-error_file", str(folder / "errors.log"), *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=folder,
+    )  # fmt: skip
+    try:
+        yield
+        errors = folder / "errors.log"
+        assert await program.wait() == 0, errors.read_text() if errors.exists() else "no error file"
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+
+
+@asynccontextmanager
+async def phone() -> AsyncIterator[SipService]:
+    clock = SystemClock()
+    pacer = Pacer(clock)
+    pacer.start()
+    service = await SipService.open(SipSettings(bind="udp:127.0.0.1:0"), clock, pacer)
+    try:
+        async with asyncio.timeout(30):
+            yield service
+            # Both ends have had their say, so nothing waits here any more.
+            while service.active:
+                await clock.sleep(0.01)
+    finally:
+        await service.close()
+        await pacer.close()
+
+
+def to(service: SipService, calls: int, *more: str) -> tuple[str, ...]:
+    host, port = service.address
+    return ("-s", "agent", "-m", str(calls), *more, f"{host}:{port}")
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"], ids=["udp", "tcp"])
+async def test_sipp_calls_changes_the_call_and_hangs_up(tmp_path: Path, transport: str) -> None:
+    arguments = "-r", "20", "-t", transport
+    async with phone() as service, sipp(tmp_path, "calls", free_port(), *to(service, 20, *arguments)):
+        legs = service.calls()
+        for _ in range(20):
+            leg = await anext(legs)
+            await leg.answer()
+            leg.start(lambda frame: None, lambda at: None)
+            assert leg.quality().codec == "PCMU"  # Ours is preferred, though theirs stands first.
+
+
+async def test_sipp_cancels_while_it_rings(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "cancels", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        assert [type(event).__name__ async for event in leg.events()] == ["HungUp"]
+        with pytest.raises(CallRefused, match="cancelled"):
+            await leg.answer()
+
+
+async def test_sipp_gives_its_answer_in_the_ack_of_a_repeated_200(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "late_offer", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.answer()
+        leg.start(lambda frame: None, lambda at: None)
+        assert leg.quality().codec == "PCMA"
+        await leg.hang_up()
+
+
+async def test_sipp_is_called_with_early_media_and_repeats_its_200(tmp_path: Path) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "is_called", there, "-m", "1"):
+        leg = await service.dial(f"sip:sipp@127.0.0.1:{there}", variables={"campaign": "spring"})
+        await leg.answer()
+        leg.start(lambda frame: None, lambda at: None)
+        assert leg.quality().codec == "PCMA"
+        events = leg.events()
+        first, second = await anext(events), await anext(events)
+        assert isinstance(first, CallRinging)
+        assert first.early_media
+        assert isinstance(second, CallAnswered)
+        await leg.hang_up()
+
+
+async def test_sipp_is_busy(tmp_path: Path) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "refuses", there, "-m", "1"):
+        leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
+        with pytest.raises(CallNotTaken) as caught:
+            await leg.answer()
+        assert (caught.value.why, caught.value.status) == (Why.BUSY, 486)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"), [("200 OK", TransferResult.TRANSFERRED), ("486 Busy Here", TransferResult.BUSY)]
+)
+async def test_sipp_is_asked_to_call_somebody_else(
+    tmp_path: Path, outcome: str, result: TransferResult
+) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "transfers", there, "-m", "1", "-s", outcome):
+        leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
+        await leg.answer()
+        assert await leg.transfer("sip:person@192.0.2.77") is result
+        await leg.hang_up()
+
+
+async def test_sipp_wants_a_password_for_the_call_and_for_its_end(tmp_path: Path) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "authenticates", there, "-m", "1"):
+        leg = await service.dial(
+            f"sip:sipp@127.0.0.1:{there}", credentials=(Credentials("agent", "hunter2"),)
+        )
+        await leg.answer()
+        await leg.hang_up()

@@ -1,0 +1,162 @@
+"""The command line as a person and a script meet it: real processes, their output and exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from trunkline import __version__
+
+COMMANDS = ("demo", "serve", "call", "config", "doctor", "version", "scenario", "lab")
+
+
+def trunkline(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this folder, with nothing of ours in the environment but `variables`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
+    environment |= {"NO_COLOR": "1", "COLUMNS": "100", "TERM": "dumb", **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "trunkline", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    done = trunkline("--help", folder=tmp_path)
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+    assert "Exit status" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
+    done = trunkline(command, "--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: python -m trunkline {command}" in done.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys, trunkline.cli.app\n"
+        "heavy = {'numpy', 'pydantic', 'structlog', 'onnxruntime', 'yaml', 'asyncio', 'rich.console'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_version(tmp_path: Path) -> None:
+    assert trunkline("version", folder=tmp_path).stdout.startswith(f"trunkline {__version__} ")
+    assert json.loads(trunkline("version", "--json", folder=tmp_path).stdout)["trunkline"] == __version__
+
+
+def test_config_prints_a_configuration_file(tmp_path: Path) -> None:
+    (tmp_path / "trunkline.toml").write_text("[turn]\nsilence = 0.75\n")
+    done = trunkline(
+        "config", "--tts", "fake,api_key=very-secret", folder=tmp_path, TRUNKLINE_SIP_USER="maya"
+    )
+    told = tomllib.loads(done.stdout)
+    assert (told["turn"]["silence"], told["sip"]["user"]) == (0.75, "maya")
+    assert told["engines"]["tts"] == ["fake,api_key=********"]
+    assert "# trunkline.toml:2" in done.stdout
+    assert "# TRUNKLINE_SIP_USER" in done.stdout
+
+
+def test_config_for_machines(tmp_path: Path) -> None:
+    told = json.loads(trunkline("config", "--json", "--set", "turn.silence=0.3", folder=tmp_path).stdout)
+    assert told["turn.silence"] == {"value": 0.3, "layer": "flag", "place": "--set turn.silence"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["config", "--set", "turn.slence=1"], "Did you mean turn.silence?"),
+        (["config", "--config", "nowhere.toml"], "nowhere.toml: cannot be read: No such file"),
+        (["serve", "--scenario", "nowhere.yaml"], "nowhere.yaml"),
+        (["serve"], "--scenario"),
+        (["call", "sip:a@127.0.0.1", "--scenario", "nowhere.yaml"], "nowhere.yaml"),
+        (["demo", "--persona", "nobody"], "nobody"),
+        (["scenario", "check", "nowhere.yaml"], "nowhere.yaml"),
+        (["srve"], "serve"),
+    ],
+)
+def test_what_a_person_got_wrong_is_one_clear_paragraph(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = trunkline(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_all_of_an_error(tmp_path: Path) -> None:
+    done = trunkline("serve", "--debug", "--scenario", "nowhere.yaml", folder=tmp_path)
+    assert "Traceback" in done.stderr
+    assert done.returncode != 0
+
+
+def test_a_shipped_scenario_passes_the_check(tmp_path: Path) -> None:
+    shipped = json.loads(trunkline("scenario", "list", "--json", folder=tmp_path).stdout)
+    assert "lead_qualification" in shipped
+    done = trunkline("scenario", "check", "lead_qualification", folder=tmp_path)
+    assert done.returncode == 0
+    assert "can be used" in done.stdout
+
+
+def test_a_wrong_scenario_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("trunkline: 1\nnme: mine\n")
+    done = trunkline("scenario", "check", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "mine.yaml:2" in done.stdout
+    told = json.loads(trunkline("scenario", "check", "mine.yaml", "--json", folder=tmp_path).stdout)
+    assert not told["usable"]
+    assert any(finding["where"] == "mine.yaml:2" for finding in told["findings"])
+
+
+FAKES = {"--stt": "fake", "--llm": "fake", "--tts": "fake", "--sip": "udp:127.0.0.1:0"}
+
+
+def serve(folder: Path, **over: str) -> subprocess.CompletedProcess[str]:
+    """Try to serve a shipped scenario with fake engines, these flags over it."""
+    flags = FAKES | {f"--{name}": value for name, value in over.items()}
+    arguments = [word for flag in flags.items() for word in flag]
+    return trunkline("serve", "--scenario", "lead_qualification", *arguments, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "words"),
+    [
+        ("nonesuch", 2, "nonesuch"),
+        ("fake,dely_ms=5", 2, "Did you mean delay_ms?"),
+        ("whisper,model=no/such/model", 3, "whisper"),
+    ],
+)
+def test_an_engine_that_cannot_be_had(tmp_path: Path, engine: str, status: int, words: str) -> None:
+    done = serve(tmp_path, stt=engine)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_has_its_own_status(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = serve(tmp_path, sip=f"udp:127.0.0.1:{port}")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr

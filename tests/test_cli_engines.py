@@ -1,0 +1,129 @@
+"""`trunkline engines`, `say` and `voices`: real processes, against fakes and a local server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.servers.voice_sockets import DeepgramServer
+from trunkline.providers.registry import LANGUAGE_MODELS, TEXT_TO_SPEECH, EngineEntry
+
+
+async def trunkline(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Exit status, standard output and error of the command, run beside this test's own servers."""
+    hidden = ("TRUNKLINE_", "OPENAI_", "DEEPGRAM_", "ANTHROPIC_", "ELEVENLABS_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    environment |= {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", **variables}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "trunkline",
+        *arguments,
+        cwd=folder,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_engines_and_what_they_lack(tmp_path: Path) -> None:
+    status, out, _ = await trunkline(tmp_path, "engines", "--json", ANTHROPIC_API_KEY="secret-1")
+    rows = {(row["kind"], row["name"]): row for row in json.loads(out)}
+    assert status == 0
+    assert rows["llm", "anthropic"]["key"] is True
+    assert rows["tts", "deepgram"]["hint"] == "Set DEEPGRAM_API_KEY"
+    assert rows["tts", "fake"]["key"] is None
+    assert "secret-1" not in out
+    status, out, _ = await trunkline(tmp_path, "engines")
+    assert (status, "elevenlabs" in out) == (0, True)
+
+
+async def test_reaching_an_engine_that_refuses(tmp_path: Path) -> None:
+    # A key that is no key is refused before anything is sent, so nothing leaves this machine.
+    status, out, _ = await trunkline(tmp_path, "engines", "--reach", "--json", DEEPGRAM_API_KEY="a\tb")
+    rows = {(row["kind"], row["name"]): row for row in json.loads(out)}
+    assert status == 3
+    assert rows["tts", "deepgram"]["reached"] is False
+    assert rows["tts", "fake"]["reached"] is True
+    assert rows["tts", "playht"]["reached"] is False
+    assert "ended on 31 December 2025" in rows["tts", "playht"]["hint"]
+
+
+def test_what_is_not_installed_is_seen_without_importing() -> None:
+    assert EngineEntry("x:Y", needs=("json", "no_such_module")).lacks == ["no_such_module"]
+    hosted = [LANGUAGE_MODELS[name] for name in ("openai", "azure", "anthropic", "gemini")]
+    hosted += [entry for name, entry in TEXT_TO_SPEECH.items() if entry.extra]
+    assert all(entry.needs for entry in hosted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "figures", "what"),
+    [
+        (["fake,delay_ms=20,reply=Hello.", "--kind", "llm"], {"first_token_ms", "whole_ms"}, "Hello."),
+        (["fake,delay_ms=20", "--kind", "tts"], {"open_ms", "first_audio_ms", "whole_ms"}, "10 word times"),
+        (["fake,text=yes", "--kind", "stt"], {"first_words_ms", "final_ms"}, "yes"),
+    ],
+)
+async def test_trying_an_engine(tmp_path: Path, arguments: list[str], figures: set[str], what: str) -> None:
+    status, out, err = await trunkline(tmp_path, "engines", "try", *arguments, "--times", "1", "--json")
+    assert (status, err) == (0, "")
+    started, tried = json.loads(out)
+    assert "start_ms" in started
+    assert tried.keys() == figures | {"what"}
+    assert what in tried["what"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["engines", "try", "nonesuch"], 2, "no engine called 'nonesuch'"),
+        (["engines", "try", "fake"], 2, "--kind"),
+        (["engines", "try", "fake", "--kind", "tss"], 2, "Use stt, llm or tts"),
+        (["engines", "try", "fake,fail_after=0", "--kind", "stt"], 3, "told to fail"),
+        (["engines", "try", "anthropic"], 3, "Set ANTHROPIC_API_KEY"),
+        (["engines", "try", "fake,empty=true", "--kind", "tts"], 3, "no sound"),
+        (["say", "Hi.", "--tts", "playht"], 3, "ended on 31 December 2025"),
+        (["say", "Hi.", "--tts", "fake", "--out", "no/such/folder/x.wav"], 5, "cannot be written"),
+        (["voices", "fake"], 3, "cannot list"),
+        (["voices", "deepgram"], 3, "Set DEEPGRAM_API_KEY"),
+    ],
+)
+async def test_what_cannot_be_is_one_clear_paragraph(
+    tmp_path: Path, arguments: list[str], status: int, words: str
+) -> None:
+    got, _, err = await trunkline(tmp_path, *arguments)
+    assert got == status
+    assert words in err
+    assert "Traceback" not in err
+
+
+async def test_saying_a_sentence(tmp_path: Path) -> None:
+    status, out, err = await trunkline(
+        tmp_path, "say", "one two", "--tts", "fake,delay_ms=10", "--pace", "120", "--out", "x.wav", "--json"
+    )
+    assert (status, err) == (0, "")
+    told: dict[str, Any] = json.loads(out)
+    assert (told["rate"], told["seconds"], told["marks"]) == (24000, 1.0, [[0.5, 3], [1.0, 7]])
+    with wave.open(str(tmp_path / "x.wav")) as file:
+        assert (file.getframerate(), file.getnframes(), file.getnchannels()) == (24000, 24000, 1)
+
+
+async def test_a_vendors_voices(tmp_path: Path) -> None:
+    async with DeepgramServer() as server:
+        spec = f"deepgram,base_url={server.address}"
+        status, out, err = await trunkline(tmp_path, "voices", spec, DEEPGRAM_API_KEY="k")
+        assert (status, err) == (0, "")
+        assert out == "aura-2-thalia-en  thalia, en, en-US, feminine\n"
+        _, out, _ = await trunkline(tmp_path, "voices", spec, "--language", "de", DEEPGRAM_API_KEY="k")
+        assert out == ""

@@ -1,0 +1,100 @@
+"""`trunkline sip dial` and `sip register`, and `serve --test-lines`, as"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from test_cli_calls import LIMIT, serving, trunkline
+from trunkline.sip.message import Request, Response, respond
+from trunkline.sip.parse import parse_message
+
+
+def dialled(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    """The exit status of `trunkline sip dial`, and its result."""
+    with trunkline("sip", "dial", *arguments, "--json", folder=folder) as dial:
+        out, err = dial.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    result = json.loads(out)
+    assert isinstance(result, dict)
+    return dial.returncode, result
+
+
+def test_dialling_the_test_lines_of_a_service(tmp_path: Path) -> None:
+    with serving(tmp_path, "--test-lines") as (service, address):
+        host = address.partition("@")[2]
+        status, result = dialled(tmp_path, f"sip:tone@{host}", "--hangup-after", "0.3")
+        assert (status, result["result"], result["codec"], result["ended_by"]) == (
+            0,
+            "answered",
+            "PCMU",
+            "us",
+        )
+        assert isinstance(result["packets_received"], int)
+        assert result["packets_received"] > 0
+        status, result = dialled(tmp_path, f"sip:busy@{host}", "--second-trunk", f"sip:tone@{host}")
+        assert (status, result["result"], result["status"]) == (1, "busy", 486)
+        gone = "sip:tone@127.0.0.1:1;transport=tcp"
+        arguments = "--second-trunk", f"sip:silence@{host}", "--hangup-after", "0", "--codec", "PCMA"
+        status, result = dialled(tmp_path, gone, *arguments)
+        assert (status, result["result"], result["codec"]) == (0, "answered", "PCMA")
+        refer = "--refer", "sip:person@192.0.2.1"
+        status, result = dialled(tmp_path, f"sip:silence@{host}", *refer)
+        assert (status, result["transfer"]) == (1, "not-supported")
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=LIMIT)
+
+
+@pytest.fixture
+def registrar() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(LIMIT)
+        yield udp
+
+
+def answer(udp: socket.socket, status: int, *headers: tuple[str, str]) -> Request:
+    """Read one request and answer it; its Contact goes back with it."""
+    data, source = udp.recvfrom(65_535)
+    request = parse_message(data)
+    assert isinstance(request, Request)
+    response: Response = respond(request, status, to_tag="r")
+    for name, value in headers:
+        response.headers.add(name, value)
+    if status == 200:
+        response.headers.add("Contact", request.headers.get("Contact") or "")
+    udp.sendto(bytes(response), source)
+    return request
+
+
+def test_registering_until_interrupted(tmp_path: Path, registrar: socket.socket) -> None:
+    port = registrar.getsockname()[1]
+    arguments = "sip", "register", f"sip:127.0.0.1:{port}", "bob", "zanzibar", "--expires", "90"
+    with trunkline(*arguments, folder=tmp_path) as register:
+        answer(registrar, 401, ("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"'))
+        request = answer(registrar, 200)
+        assert str(request.to.uri) == f"sip:bob@127.0.0.1:{port}"
+        assert 'username="bob"' in (request.headers.get("Authorization") or "")
+        assert register.stdout is not None
+        assert "for 90 s" in register.stdout.readline()
+        register.send_signal(signal.SIGINT)
+        assert answer(registrar, 200).headers.get("Expires") == "0"
+        out, err = register.communicate(timeout=LIMIT)
+    assert "unregistered" in out
+    assert "zanzibar" not in out + err
+    assert register.returncode == 0
+
+
+def test_a_registrar_that_refuses_is_told(tmp_path: Path, registrar: socket.socket) -> None:
+    port = registrar.getsockname()[1]
+    arguments = "sip", "register", f"sip:127.0.0.1:{port}", "bob", "wrong"
+    with trunkline(*arguments, folder=tmp_path) as register:
+        answer(registrar, 403)
+        _, err = register.communicate(timeout=LIMIT)
+    assert register.returncode == 4
+    assert "refuses: 403" in err
