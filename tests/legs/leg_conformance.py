@@ -50,8 +50,9 @@ async def the_agent_is_heard(far: FarEnd) -> None:
     far.leg.start(lambda _: None, next_frame)
     loud = 10 * len(sound)
     await until(lambda: len(far.heard) >= loud and loudness(bytes(far.heard[-len(sound) :])) > 0.1)
+    # The far end may have concealed a late packet, so that it heard more frames than were sent by then.
+    await until(lambda: far.leg.quality().packets_sent >= 10)
     assert times == sorted(times)
-    assert far.leg.quality().packets_sent >= 10
     assert far.leg.wire_delay >= 0
 
 
