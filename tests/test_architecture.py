@@ -49,7 +49,7 @@ MORE_FOR_ONE_FILE = {
 """Exceptions, each with its reason; an exception nobody needs any more fails the test."""
 
 PURE = {
-    "sip": {"endpoint.py", "connections.py"},
+    "sip": {"endpoint.py", "connections.py", "datagrams.py", "resolver.py"},
     "rtp": {"port.py", "sockets.py", "pacer.py"},
     "turn": set(),
     "scenario": set(),
@@ -58,7 +58,7 @@ PURE = {
 
 NEVER_IN_PURE = {
     "asyncio", "socket", "selectors", "select", "ssl", "threading", "multiprocessing", "concurrent",
-    "subprocess", "time", "uvloop",
+    "subprocess", "time", "uvloop", "dns",
 }  # fmt: skip
 
 CLOCK_CALLS = {

@@ -99,7 +99,7 @@ async def test_who_calls_whom_and_with_which_variables_is_known_at_the_other_end
         assert called.info.call_id == calling.info.call_id
         assert called.info.callee == address(two, "sales")
         assert called.info.caller == address(one, "one")
-        assert called.info.variables == {"X-campaign": "spring"}
+        assert called.info.variables == {"X-campaign": "spring", "caller_name": "Ann Droid"}
         await calling.hang_up()
 
 

@@ -26,16 +26,27 @@ class Exchange(asyncio.DatagramProtocol):
         self.seen: list[Request] = []
         self.closed = asyncio.Event()
         self.registered: asyncio.Queue[str] = asyncio.Queue(16)
+        self.register_status = 200
+        self.pinged: asyncio.Queue[str] = asyncio.Queue(16)
+        self.empty: asyncio.Queue[bytes] = asyncio.Queue(16)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not data.strip():
+            if not self.empty.full():
+                self.empty.put_nowait(data)
+            return
         request = parse_message(data)
         assert isinstance(request, Request)
         self.seen.append(request)
         if request.method == "REGISTER":
             self.registered.put_nowait(request.headers.get("Expires") or "")
+            self.transport.sendto(bytes(respond(request, self.register_status, to_tag="x")), addr)
+        elif request.method == "OPTIONS":
+            if not self.pinged.full():
+                self.pinged.put_nowait(request.call_id)
             self.transport.sendto(bytes(respond(request, 200, to_tag="x")), addr)
         elif request.method == "INVITE":
             self.transport.sendto(bytes(respond(request, self.status, to_tag="x")), addr)

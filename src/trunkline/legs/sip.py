@@ -17,19 +17,21 @@ from trunkline.legs.sip_leg import SipLeg
 from trunkline.legs.sip_lines import answer_line, line_of
 from trunkline.legs.sip_media import configured_codecs, configured_policy
 from trunkline.legs.sip_settings import SipSettings
-from trunkline.legs.sip_trunk import number_in
+from trunkline.legs.sip_trunk import is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
 from trunkline.sip.connections import TlsFiles
 from trunkline.sip.digest import Credentials
-from trunkline.sip.endpoint import SipEndpoint, parse_bind
+from trunkline.sip.endpoint import Reached, SipEndpoint
 from trunkline.sip.fields import TOKEN, NameAddress, parse_name_address
+from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, host_text
+from trunkline.sip.identity import ANONYMOUS, user_to_user, who_calls
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.offer import Terms
 from trunkline.sip.session import Session
-from trunkline.sip.signals import Failed, Incoming, Signal
+from trunkline.sip.signals import Accepted, Confirmed, Failed, Incoming, Progress, Signal
 from trunkline.sip.uri import Uri, escape_user, parse_uri
 
 __all__ = ["SipService", "SipSettings", "open_endpoint"]
@@ -38,6 +40,10 @@ _WAITING_CALLS = 64
 """Inbound calls that ring and that nobody has taken from `calls()` yet; more are refused with 503."""
 _CLOSE_SECONDS = 2.0
 _VARIABLES = 32
+HIDDEN = "anonymous"
+"""The caller of a call that shows none."""
+REPLY_WITHIN = 10.0
+"""Seconds without any answer after which an address' next server is tried."""
 
 
 async def open_endpoint(
@@ -48,8 +54,11 @@ async def open_endpoint(
         settings.bind,
         clock,
         on_signal,
+        also=settings.bind_also,
         user=escape_user(settings.user),
-        advertised_host=settings.advertised_host,
+        reached=Reached(
+            settings.advertised_host, settings.advertised_port, settings.local_networks, settings.stun_server
+        ),
         most_calls=settings.max_calls,
         tls_bind=settings.tls_bind,
         tls=TlsFiles(
@@ -58,6 +67,8 @@ async def open_endpoint(
             settings.tls_trusted_file,
             settings.tls_demand_certificate,
         ),
+        nameservers=settings.nameservers,
+        flood=FloodLimit(settings.stranger_rate, settings.strangers_rate),
     )
 
 
@@ -80,6 +91,10 @@ class SipService:
         self._trunking = SipTrunking(settings.trunks, clock)
         self._legs: dict[Session, SipLeg] = {}
         self._attempts: dict[Session, Attempt] = {}
+        self._patience: dict[Session, asyncio.TimerHandle] = {}
+        """When a call of ours that nobody has answered in any way is tried elsewhere."""
+        self._up: set[Session] = set()
+        """Calls whose other end has proved to be where it says."""
         self._incoming: asyncio.Queue[SipLeg | None] = asyncio.Queue(_WAITING_CALLS + 1)
         self._releases: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -87,6 +102,8 @@ class SipService:
         self._closing = False
         self.tell: Callable[[str], object] = lambda _: None
         """Told what people at test lines should see."""
+        self.screen: Callable[[LegInfo], int] = lambda _: 0
+        """Gives the status with which a call is refused before it rings; 0: it is not."""
         self._endpoint: SipEndpoint
 
     @classmethod
@@ -95,12 +112,23 @@ class SipService:
         cannot be had."""
         service = cls(settings, clock, pacer)
         service._endpoint = await open_endpoint(settings, clock, service._on_signal)
-        if settings.known_peers_only:
-            service._endpoint.agent.accepts = lambda source: (
-                service._trunking.trunk_at(source.host) is not None
-            )
+        service._endpoint.agent.accepts = service._accepts
+        service._endpoint.agent.refused_with = settings.refused_with
         await service._trunking.open(service._endpoint)
+        service._endpoint.trust(
+            lambda host: service._trunking.is_known(host) or is_within(host, settings.never_flooding)
+        )
         return service
+
+    def _accepts(self, source: Hop) -> bool:
+        settings = self._settings
+        if settings.denied and is_within(source.host, settings.denied):
+            return False
+        return (
+            not settings.known_peers_only
+            or self._trunking.trunk_at(source.host) is not None
+            or is_within(source.host, settings.allowed)
+        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -128,8 +156,9 @@ class SipService:
         """Call `uri`: an address, or a number where there are trunks. Returns once the INVITE is sent; the
         leg's `answer()` waits for the outcome. Where one trunk is out of order the leg tries the next.
 
-        `caller`: an address (`sip:…`, `"Name" <sip:…>`), a number, or a name to show. `variables`
-        go along as X- headers; `credentials` answer challenges, all through the call. Raises
+        `caller`: an address (`sip:…`, `"Name" <sip:…>`), a number, or a name to show; "anonymous": none
+        is shown. `variables` go along as X- headers, `user_to_user` as User-to-User; `credentials` answer
+        challenges, all through the call. Raises
         `ParseError` for what is no address, `CallNotTaken` where it cannot be reached or the service
         closes, `MediaError` where no media port is free.
         """
@@ -138,10 +167,11 @@ class SipService:
         headers = _variable_headers(variables or {})
         number = number_in(uri) if self._trunking else ""
         if number:
-            attempts = deque(await self._trunking.attempts(number, caller))
+            hidden = caller.lower() == HIDDEN
+            attempts = deque(await self._trunking.attempts(number, "" if hidden else caller, hidden=hidden))
         else:
-            attempts = deque([await self._straight(uri, caller, credentials)])
-        media = await self._open_media()
+            attempts = deque(await self._straight(uri, caller, credentials))
+        media = await self._open_media(attempts[0].hop)
         terms = self._terms(attempts[0].hop, media.local_port)
 
         def invite_next() -> Session | None:
@@ -149,7 +179,7 @@ class SipService:
                 attempt = attempts.popleft()
                 if self._trunking.take(attempt):
                     try:
-                        return self._invite(attempt, terms.offer(), headers)
+                        return self._invite(attempt, terms.offer(), headers, more=bool(attempts))
                     except SipError:
                         self._trunking.give_back(attempt)
                         raise
@@ -167,7 +197,8 @@ class SipService:
         leg = self._leg(session, info, session.hop)
         leg.begin(media, terms)
 
-        def another_way() -> Session | None:
+        def another_way(error: CallNotTaken) -> Session | None:
+            self._trunking.failed(self._attempts[leg.session], error, attempts)
             session = None if self._closing or self._endpoint.agent.draining else invite_next()
             if session is not None:
                 self._legs[session] = leg
@@ -177,27 +208,40 @@ class SipService:
         self._endpoint.settle()
         return leg
 
-    async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> Attempt:
+    async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> list[Attempt]:
         target = parse_uri(uri)
         if target.scheme not in ("sip", "sips"):
             raise ParseError(f"{uri!r} is no SIP address", where="sip")
         try:
-            hop = await self._endpoint.locate(target)
+            places = await self._endpoint.places(target)
         except SipError as error:
             raise CallNotTaken(Why.NOT_REACHABLE, error.what) from error
-        return Attempt(target, hop, self._sender(caller, hop), credentials)
+        if caller.lower() == HIDDEN:
+            privacy = {"Privacy": "id"}
+            return [Attempt(target, hop, ANONYMOUS, credentials, headers=privacy) for hop in places]
+        return [Attempt(target, hop, self._sender(caller, hop), credentials) for hop in places]
 
-    def _invite(self, attempt: Attempt, offer: bytes, headers: dict[str, str]) -> Session:
+    def _invite(self, attempt: Attempt, offer: bytes, headers: dict[str, str], *, more: bool) -> Session:
+        """Call one way. `more`: there are others, so that silence is not waited out."""
         session = self._endpoint.agent.invite(
             attempt.target,
             attempt.hop,
             self._clock.now(),
             body=offer,
             caller=attempt.sender,
-            headers=headers,
+            headers={**attempt.headers, **headers},
             credentials=attempt.credentials,
         )
         self._attempts[session] = attempt
+        if more:
+            now = self._clock.now()
+            seconds = attempt.trunk.reply_within if attempt.trunk is not None else REPLY_WITHIN
+
+            def give_up() -> None:
+                session.no_sign_of_life(self._clock.now())
+                self._endpoint.settle()
+
+            self._patience[session] = self._clock.call_at(now + seconds, give_up)
         return session
 
     async def calls(self) -> AsyncIterator[SipLeg]:
@@ -246,6 +290,11 @@ class SipService:
         leg = self._legs.get(signal.session)
         if leg is None:
             return
+        if isinstance(signal, Accepted | Confirmed) and signal.session not in self._up:
+            self._up.add(signal.session)
+            self._endpoint.flood.begin(signal.session.hop.host)
+        if (attempt := self._attempts.get(signal.session)) is not None and isinstance(signal, Progress):
+            self._endpoint.answered(attempt.hop)
         leg.take(signal)
         if leg.gone:
             self._forget(leg)
@@ -265,7 +314,10 @@ class SipService:
                 session.refuse(488, signal.at)
                 return
         trunk = self._trunking.trunk_at(session.hop.host)
-        info = _inbound_info(session, trunk.name if trunk is not None else "")
+        info = _inbound_info(session, trunk.name if trunk is not None else "", self._settings.headers)
+        if status := self.screen(info):
+            session.refuse(status, signal.at)
+            return
         leg = self._leg(session, info, session.hop)
         session.ring(signal.at)
         self._incoming.put_nowait(leg)
@@ -276,7 +328,7 @@ class SipService:
             session,
             info,
             settle=self._endpoint.settle,
-            open_media=self._open_media,
+            open_media=lambda: self._open_media(hop),
             make_terms=lambda port: self._terms(hop, port),
             ring_timeout=self._settings.ring_timeout,
         )
@@ -293,6 +345,11 @@ class SipService:
 
     def _drop(self, session: Session) -> None:
         del self._legs[session]
+        if session in self._up:
+            self._up.discard(session)
+            self._endpoint.flood.end(session.hop.host)
+        if (timer := self._patience.pop(session, None)) is not None:
+            timer.cancel()
         if (attempt := self._attempts.pop(session, None)) is not None:
             self._trunking.give_back(attempt)
 
@@ -304,15 +361,16 @@ class SipService:
 
     # --- what legs are made of --------------------------------------------------------------------
 
-    async def _open_media(self) -> MediaPort:
+    async def _open_media(self, hop: Hop) -> MediaPort:
+        """Media ports of the family that the other end's signalling comes by."""
         settings = self._settings
-        _, host, _ = parse_bind(settings.bind)
+        host = self._endpoint.listens_on(hop)
         return await MediaPort.open(
             self._pacer, self._clock, host, settings.rtp_ports, lost_after=settings.media_lost_after
         )
 
     def _terms(self, hop: Hop, port: int) -> Terms:
-        host = self._settings.advertised_media_host or self._endpoint.local_host(hop)
+        host = self._endpoint.media_host(hop, self._settings.advertised_media_host)
         return Terms(host, port, self._codecs, session_id=secrets.randbits(62), policy=self._policy)
 
     def _sender(self, caller: str, hop: Hop) -> NameAddress:
@@ -331,6 +389,9 @@ class SipService:
 def _variable_headers(variables: Mapping[str, str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in variables.items():
+        if name == "user_to_user":
+            headers["User-to-User"] = user_to_user(value)
+            continue
         header = name if name.lower().startswith("x-") else f"X-{name}"
         if not TOKEN.fullmatch(header):
             raise ConfigError(f"{name!r} cannot be the name of a header", where="sip")
@@ -338,14 +399,22 @@ def _variable_headers(variables: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def _inbound_info(session: Session, trunk: str) -> LegInfo:
+def _inbound_info(session: Session, trunk: str, wanted: tuple[str, ...]) -> LegInfo:
     invite = session.invite
-    variables = [(name, value) for name, value in invite.headers if name.lower().startswith("x-")]
+    also = {name.lower() for name in wanted}
+    variables = [
+        (name, value)
+        for name, value in invite.headers
+        if name.lower().startswith("x-") or name.lower() in also
+    ]
+    # What is said of the call comes after what its headers say, so that no header can pass for it.
     return LegInfo(
         invite.call_id,
         "inbound",
         str(invite.from_.uri),
         invite.uri,
         "sip",
-        dict(variables[:_VARIABLES]) | ({"trunk": trunk} if trunk else {}),
+        dict(variables[:_VARIABLES])
+        | who_calls(invite, trusted=bool(trunk))
+        | ({"trunk": trunk} if trunk else {}),
     )

@@ -65,7 +65,7 @@ class SipLeg:
         self._gone = False
         self._lost_again = 0.0
         """For how long nothing must have come until the call is told again."""
-        self.another_way: Callable[[], Session | None] = lambda: None
+        self.another_way: Callable[[CallNotTaken], Session | None] = lambda _: None
         """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
         self._transfer: SipTransfer | None = None
         self._ring_timeout = ring_timeout
@@ -83,6 +83,11 @@ class SipLeg:
         """Half the round trip that RTCP measured; 0 until it has. Frames are pulled as they leave."""
         trip = self._media.quality().round_trip_ms if self._media is not None else None
         return trip / 2000 if trip is not None else 0.0
+
+    @property
+    def session(self) -> Session:
+        """The attempt that is in progress, or was the last."""
+        return self._session
 
     @property
     def signalling(self) -> str:
@@ -320,7 +325,7 @@ class SipLeg:
 
     def _fail(self, error: CallNotTaken) -> None:
         if error.verdict is Verdict.FAIL_OVER and not self.ended:
-            session = self.another_way()
+            session = self.another_way(error)
             if session is not None:
                 self._session = session
                 return

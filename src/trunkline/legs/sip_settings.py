@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
+from trunkline.errors import ConfigError
 from trunkline.legs.sip_trunk import Trunk
 
 
@@ -14,6 +16,8 @@ class SipSettings:
 
     bind: str = "udp:127.0.0.1:5060"
     """Where to listen: `udp:HOST:PORT`; port 0 for any, host 0.0.0.0 for all interfaces."""
+    bind_also: str = ""
+    """A second address, of the other family: `udp:[::]:5060` beside an IPv4 one."""
     tls_bind: str = ""
     """Where to listen for TLS as well: `tls:HOST:PORT`; needs a certificate."""
     tls_certificate_file: str = ""
@@ -27,9 +31,17 @@ class SipSettings:
     user: str = "trunkline"
     """The user part of our own addresses."""
     advertised_host: str = ""
-    """How others reach our signalling, where that is not the address of this machine."""
+    """How others reach our signalling (Contact, Via), where that is not the address of this machine."""
+    advertised_port: int = 0
+    """The same for the port of UDP and TCP; 0: the one that we listen on."""
     advertised_media_host: str = ""
-    """The same for media; empty: as for signalling."""
+    """The same for media (SDP); empty: as for signalling."""
+    local_networks: tuple[str, ...] = ()
+    """Networks on our side of the NAT, such as `192.168.0.0/16`: they are told this machine's own address."""
+    stun_server: str = ""
+    """Who tells us by which address others see us, `HOST[:PORT]`, where none is advertised."""
+    nameservers: tuple[str, ...] = ()
+    """Whom to ask for names, `ADDRESS[:PORT]`; empty: whom the system asks."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     """What may be spoken, in order of preference."""
     ring_timeout: float = 60.0
@@ -55,6 +67,37 @@ class SipSettings:
     trunks: tuple[Trunk, ...] = ()
     """Who carries calls to numbers: written as `[[trunks]]`, one table each."""
     known_peers_only: bool = False
-    """Take calls from the trunks' servers and peers alone; everybody else gets 403."""
+    """Take calls from the trunks' servers and peers alone, and from `allowed`."""
+    allowed: tuple[str, ...] = ()
+    """Addresses and networks that may call, beside the trunks, where only known peers may."""
+    denied: tuple[str, ...] = ()
+    """Addresses and networks that may not call, whoever else may."""
+    refused_with: int = 403
+    """The status that a caller gets who may not call: 403, 404, 480, 503, 603, …"""
+    headers: tuple[str, ...] = ()
+    """Headers of calls in that become variables of the call, beside X- ones: `P-Charging-Vector`."""
+    stranger_rate: float = 40.0
+    """Messages a second that one address may send which is no trunk's; 0: any number."""
+    strangers_rate: float = 400.0
+    """Messages a second that all of them may send together; 0: any number."""
+    never_flooding: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses and networks that are never taken for a flood, beside the trunks."""
     test_lines: bool = False
     """Answer the users echo, ring, tone, dtmf, silence and busy without an agent."""
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for what cannot be."""
+        for key in ("allowed", "denied", "never_flooding"):
+            for network in getattr(self, key):
+                try:
+                    ipaddress.ip_network(network, strict=False)
+                except ValueError as error:
+                    what = f"{network!r} is no address or network"
+                    raise ConfigError(what, where=f"sip.{key}") from error
+        if not 400 <= self.refused_with <= 699:
+            what = f"{self.refused_with} is no status that refuses"
+            raise ConfigError(what, where="sip.refused_with", hint="400 to 699, such as 403 or 480")
+        if not 0 <= self.advertised_port <= 65_535:
+            raise ConfigError(f"{self.advertised_port} is no port", where="sip.advertised_port")
+        if min(self.stranger_rate, self.strangers_rate) < 0:
+            raise ConfigError("a rate must be 0 or more", where="sip.stranger_rate")

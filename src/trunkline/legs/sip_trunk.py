@@ -6,12 +6,16 @@ Pure: what is asked of a trunk is plain data, the time and the calls in progress
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from trunkline.errors import ConfigError, ParseError
 from trunkline.sip.digest import Credentials
+from trunkline.sip.fields import NameAddress
+from trunkline.sip.identity import Shown, shown_as
 from trunkline.sip.uri import Uri, escape_user, parse_uri
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -22,6 +26,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "freeswitch": {"register": True},
 }
 """What each of these wants that differs from our defaults; whatever is written beside it counts more."""
+NO_TRUNK = "none"
+"""What a route calls the trunk of a caller who came by none."""
 _NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -50,6 +56,8 @@ class Trunk:
     """How the numbers begin that this trunk takes; none: it takes all."""
     priority: int = 0
     """The lowest is tried first."""
+    weight: int = 1
+    """Among trunks of one priority: its share of the calls; 0: only where the others cannot."""
     max_calls: int = 0
     """Calls of ours at once on this trunk; 0: any."""
     calls_per_second: float = 0.0
@@ -60,6 +68,22 @@ class Trunk:
     """Whether numbers go with their +."""
     user_phone: bool = False
     """Mark numbers with `user=phone`, which some trunks want and others refuse."""
+    from_user: str = ""
+    """What stands as the user in From, whatever number is shown; empty: that number."""
+    from_host: str = ""
+    """What stands as the host in From; empty: the server's."""
+    identity: Shown = Shown.FROM
+    """How the trunk is told the caller's number: `from` alone, `asserted` (P-Asserted-Identity),
+    `preferred` (P-Preferred-Identity) or `remote-party` (Remote-Party-ID)."""
+    hide_caller: bool = False
+    """Whether the people called are not to see our number (Privacy)."""
+    reply_within: float = 10.0
+    """Seconds without any answer to a call after which the next server, or the next trunk, is tried."""
+    options_every: float = 0.0
+    """Seconds between two OPTIONS that ask whether it is there; 0: it is not asked. One that does not
+    answer is tried after the others."""
+    empty_lines_every: float = 0.0
+    """Seconds between two empty lines sent over UDP, so that a NAT on the way keeps its mapping; 0: none."""
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for what cannot be."""
@@ -72,8 +96,17 @@ class Trunk:
                 ipaddress.ip_network(peer, strict=False)
             except ValueError as error:
                 raise _wrong(self.name, f"{peer!r} is no address or network") from error
-        if self.expires < 1 or self.max_calls < 0 or self.calls_per_second < 0:
-            raise _wrong(self.name, "expires must be at least 1, and limits 0 or more")
+        if self.expires < 1 or min(self.max_calls, self.calls_per_second, self.weight) < 0:
+            raise _wrong(self.name, "expires must be at least 1, limits and weight 0 or more")
+        if not 1 <= self.reply_within <= 32 or min(self.options_every, self.empty_lines_every) < 0:
+            raise _wrong(self.name, "reply_within must be 1 to 32 s, and the times between 0 or more")
+        if self.from_host:
+            try:
+                parse_uri(f"sip:{self.from_host}")
+            except ParseError as error:
+                raise _wrong(self.name, f"from_host {self.from_host!r} is no host") from error
+        if self.name == NO_TRUNK:
+            raise _wrong(self.name, f"no trunk may be called {NO_TRUNK!r}: routes call strangers so")
         _ = self.settled.uri
         if self.settled.register and not self.user:
             raise _wrong(self.name, "to register it needs a user")
@@ -122,15 +155,19 @@ class Trunk:
         shown = wanted if wanted in self.callers else next(iter(self.callers), "")
         user = self._written(shown) if shown else self.user or "anonymous"
         params: dict[str, str | None] = {"user": "phone"} if self.user_phone and shown else {}
-        return Uri("sip", escape_user(user), self.uri.host, None, params)
+        return Uri("sip", escape_user(user), self.from_host or self.uri.host, None, params)
+
+    def sender(self, wanted: str, *, hidden: bool = False) -> tuple[NameAddress, dict[str, str]]:
+        """From, and what stands beside it, for a call that shows this number."""
+        caller = self.caller(wanted)
+        address, headers = shown_as(NameAddress(caller), self.identity, hidden=hidden or self.hide_caller)
+        if self.from_user and address.uri == caller:
+            address = NameAddress(replace(caller, user=escape_user(self.from_user)))
+        return address, headers
 
     def is_peer(self, host: str) -> bool:
         """Whether this address is one that its calls come from."""
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return any(address in ipaddress.ip_network(peer, strict=False) for peer in self.peers)
+        return is_within(host, self.peers)
 
     def _written(self, number: str) -> str:
         bare = number.removeprefix("+")
@@ -141,6 +178,15 @@ class Trunk:
 
 def _wrong(name: str, what: str) -> ConfigError:
     return ConfigError(f"trunk {name}: {what}", where="sip.trunks")
+
+
+def is_within(host: str, networks: Sequence[str]) -> bool:
+    """Whether an address is one of these, or in one of these networks."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def number_in(text: str) -> str:
@@ -164,13 +210,15 @@ class TrunkChoice:
         self._calls = dict.fromkeys(names, 0)
         self._free_at = dict.fromkeys(names, 0.0)
 
-    def order(self, number: str) -> list[Trunk]:
-        """Those that take this number, the first to be tried first. The longer prefix is the better
-        match among equals."""
+    def order(self, number: str, chance: Callable[[], float] = random.random) -> list[Trunk]:
+        """Those that take this number, the first to be tried first. The longer prefix is the better match
+        among those of one priority; among equals chance decides, by their weights."""
 
-        def rank(trunk: Trunk) -> tuple[int, int]:
+        def rank(trunk: Trunk) -> tuple[int, int, float]:
             longest = max((len(p) for p in trunk.prefixes if number.startswith(p)), default=0)
-            return trunk.priority, -longest
+            # Drawing the smallest of exponential times of rate `weight` is a draw by weight.
+            turn = -math.log(1 - chance()) / trunk.weight if trunk.weight else math.inf
+            return trunk.priority, -longest, turn
 
         return sorted((t for t in self.trunks.values() if t.takes(number)), key=rank)
 

@@ -23,18 +23,23 @@ _MOST = 1024
 """Connections at once, ours and theirs."""
 _MOST_FROM_ONE = 128
 """Connections at once that one address may open."""
+_FOR_KNOWN = 1024
+"""As many more, for trunks alone: strangers cannot take their place."""
 _CONNECT_SECONDS = 4.0
 _FIRST_SECONDS = 10.0
 """Within this a stranger's connection must bring a whole message; and any message its remainder."""
 _IDLE_SECONDS = 3_600.0
 _KEEP_ALIVE_SECONDS = 95.0
 """RFC 5626 §4.4.1: at most 120 s over TCP; less would hardly help."""
+_PONG_SECONDS = 10.0
+"""RFC 5626 §4.4.1: a ping that is not answered in this time tells that the connection is dead."""
 _BACKLOG = 512 * 1024
 """Bytes that may wait for one slow reader; then the connection is dropped."""
 _WAITING = 32
 """Messages that wait for one connection to be made."""
 
-Received = Callable[[bytes, Hop], None]
+Received = Callable[[bytes, Hop], bool]
+"""Takes a message; False where its connection is to be ended."""
 Unreachable = Callable[[Hop], None]
 
 
@@ -101,6 +106,9 @@ class _Connection(asyncio.Protocol):
         self.place = Hop(transport, "", 0)
         self.heard_at = 0.0
         self._any = False
+        self._pinged_at: float | None = None
+        """When a ping went out that nothing has come after."""
+        self._answers_pings = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -128,17 +136,35 @@ class _Connection(asyncio.Protocol):
             return
         if self.ours is not None:
             self.write(PING)
+            self._pinged_at = self._home.clock.now()
+            if self._answers_pings:
+                self._timer = self._home.clock.call_at(self._pinged_at + _PONG_SECONDS, self._look_for_pong)
+                return
+        self._watch()
+
+    def _look_for_pong(self) -> None:
+        assert self.transport is not None
+        if self._pinged_at is not None:
+            # The other end is gone, or a NAT on the way forgot us: found out now, and not by the next call.
+            self._home.dropped["silent connection"] += 1
+            self.transport.abort()
+            return
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._home.clock.now()
+        # Not everybody answers pings; who did so once is expected to go on.
+        self._answers_pings |= self._pinged_at is not None and data == PONG
+        self._pinged_at = None
         try:
             for message in self._framer.feed(data):
                 self._any = True
                 if message == PING:
                     self.write(PONG)
-                else:
-                    self._home.received(message, self.place)
+                elif not self._home.received(message, self.place):
+                    assert self.transport is not None
+                    self.transport.abort()
+                    return
         except ParseError:
             self._home.dropped["broken stream"] += 1
             assert self.transport is not None
@@ -181,6 +207,11 @@ class Connections:
         self._flows: dict[int, _Connection] = {}
         self._places: dict[Hop, _Connection] = {}
         """Connections by where they lead, flow 0."""
+        self.is_known: Callable[[str], bool] = lambda _: False
+        """Whether this address is a trunk's, for whom there is room when strangers fill the rest."""
+        self.broken: Callable[[Hop], None] = lambda _: None
+        """Told of a connection of ours that ended, by where it led."""
+        self._closing = False
         self._from: Counter[str] = Counter()
         self._waiting: dict[Hop, deque[tuple[bytes, Hop]]] = {}
         self._making: dict[Hop, asyncio.Task[None]] = {}
@@ -195,7 +226,12 @@ class Connections:
         context = self._tls.server() if transport == "tls" else None
         try:
             server = await self._loop.create_server(
-                lambda: _Connection(self, transport, ours=None), host, port, ssl=context, backlog=512
+                lambda: _Connection(self, transport, ours=None),
+                host,
+                port,
+                ssl=context,
+                backlog=512,
+                ssl_handshake_timeout=_FIRST_SECONDS if context is not None else None,
             )
         except OSError as error:
             raise SipError(
@@ -211,8 +247,10 @@ class Connections:
     def admit(self, connection: _Connection) -> bool:
         """Take a new connection in; False where there are too many."""
         place = connection.place
+        most = _MOST + (_FOR_KNOWN if self.is_known(place.host) else 0)
         if connection.ours is None and (
-            len(self._flows) >= _MOST or self._from[place.host] >= _MOST_FROM_ONE
+            len(self._flows) >= most
+            or (self._from[place.host] >= _MOST_FROM_ONE and not self.is_known(place.host))
         ):
             self.dropped["connections"] += 1
             return False
@@ -231,10 +269,17 @@ class Connections:
         key = connection.ours or place._replace(flow=0)
         if self._places.get(key) is connection:
             del self._places[key]
+        if connection.ours is not None and not self._closing:
+            self.broken(connection.ours)
 
-    def send(self, data: bytes, hop: Hop) -> None:
-        """Send on the connection that `hop` names, or on one that leads there, made where there is none."""
-        place = hop._replace(flow=0)
+    def is_open(self, flow: int) -> bool:
+        """Whether this connection still stands."""
+        return flow in self._flows
+
+    def send(self, data: bytes, hop: Hop, place: Hop | None = None) -> None:
+        """Send on the connection that `hop` names, or on one that leads there (to `place`, where that is
+        known to be the same), made where there is none."""
+        place = (place or hop)._replace(flow=0)
         connection = self._flows.get(hop.flow) or self._places.get(place)
         if connection is not None:
             connection.write(data)
@@ -256,6 +301,7 @@ class Connections:
                     place.host,
                     place.port,
                     ssl=self._context() if place.transport == "tls" else None,
+                    server_hostname=(place.name or place.host) if place.transport == "tls" else None,
                 )
         except (OSError, TimeoutError, UnicodeError, ConfigError):
             # A certificate that does not convince is an OSError too: there is nobody to send to.
@@ -277,6 +323,7 @@ class Connections:
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
+        self._closing = True
         for server in self._listeners:
             server.close()
         for task in list(self._making.values()):

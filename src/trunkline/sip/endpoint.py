@@ -1,4 +1,4 @@
-"""The edge of SIP: the only owner of its UDP socket and timers; `connections.py` owns the rest.
+"""The edge of SIP: owns its timers; `datagrams.py`, `connections.py` and `resolver.py` own the sockets.
 
 Feeds the `UserAgent` with what arrives and with the time, sends what it wants sent, and hands its
 signals on. What strangers send never raises here and never fills the log: it is counted, and told
@@ -9,84 +9,117 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
-import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from trunkline.clock import Clock
-from trunkline.errors import ConfigError, SipError
+from trunkline.errors import ConfigError, ParseError, SipError
 from trunkline.sip.connections import Connections, TlsFiles
-from trunkline.sip.hop import Hop, hop_to
+from trunkline.sip.datagrams import Address, Datagrams, parse_bind, version_of
+from trunkline.sip.flood import FloodLimit
+from trunkline.sip.hop import Hop, is_address
 from trunkline.sip.layer import Identity
+from trunkline.sip.resolver import Resolver
 from trunkline.sip.signals import Signal
-from trunkline.sip.uri import Uri
+from trunkline.sip.stun import Binding, is_stun
+from trunkline.sip.uri import Uri, parse_uri
 from trunkline.sip.user_agent import UserAgent
+
+__all__ = ["Reached", "SipEndpoint", "parse_bind"]
 
 logger = structlog.get_logger("sip")
 
-_DATAGRAM = 65_535
-_DRAIN = 16
-"""Datagrams read at one wake; media on the same loop has its turn before the rest."""
-_BUFFER = 4 * 1024 * 1024
-_LOOKUP_SECONDS = 5.0
-_LOOKUPS = 256
-"""Names remembered, and local addresses."""
-_REMEMBER_SECONDS = 60.0
 _WAITING = 16
 """Datagrams that wait for one name to be looked up."""
+_LOOKUPS = 256
+"""Names that are looked up at once; what is to go to more is not sent."""
 _REPORT_SECONDS = 60.0
-_BIND = re.compile(r"(?:(udp|tls):)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})")
+_ASK_AGAIN_SECONDS = 25.0
+"""STUN: often enough to keep a NAT's mapping (RFC 5626 §4.4.2 says 24 to 29 s) and to see it change."""
+_LEARN_SECONDS = 4.0
+"""For so long opening waits for the STUN server; it goes on being asked after that."""
 
 
-def parse_bind(text: str, transport: str = "udp") -> tuple[str, str, int]:
-    """`udp:127.0.0.1:5060` as transport, host and port (0: any); the transport may be left out, and must
-    be the one that is wanted here. Raises `ConfigError`."""
-    found = _BIND.fullmatch(text.strip().lower())
-    if found is None or int(found[3]) > 65535 or (found[1] or transport) != transport:
-        raise ConfigError(f"{text!r} is no address to listen on", hint=f"Write {transport}:HOST:PORT")
-    return transport, found[2].strip("[]"), int(found[3])
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How others reach us, where that is not at the addresses that we listen on."""
+
+    host: str = ""
+    """In Contact and Via; empty: our own, or what STUN says."""
+    port: int = 0
+    """The same; 0: where we listen. For UDP and TCP alone: TLS is at its own port."""
+    local: tuple[str, ...] = ()
+    """Networks that see our own address: they are on our side of the NAT."""
+    stun: str = ""
+    """A STUN server that says it, `HOST[:PORT]`; those on private addresses are not told its word."""
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for what is no network."""
+        for network in self.local:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                what = f"{network!r} is no address or network"
+                raise ConfigError(what, where="sip.local_networks") from error
+        if self.stun:
+            try:
+                parse_uri(f"sip:{self.stun}")
+            except ParseError as error:
+                what = f"{self.stun!r} is no server"
+                raise ConfigError(what, where="sip.stun_server", hint="Write HOST or HOST:PORT") from error
+
+    def is_local(self, host: str) -> bool:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        return any(address in ipaddress.ip_network(network, strict=False) for network in self.local)
 
 
 class SipEndpoint:
-    """One UDP socket, its connections, and the user agent behind them. `open` it; `close` it."""
+    """The sockets, and the user agent behind them. `open` it; `close` it."""
 
     def __init__(
         self,
         clock: Clock,
-        udp: socket.socket,
+        datagrams: Datagrams,
         on_signal: Callable[[Signal], None],
         *,
         user: str,
-        advertised_host: str,
+        reached: Reached,
         most_calls: int,
         tls: TlsFiles,
+        nameservers: Sequence[str],
+        flood: FloodLimit,
     ) -> None:
-        self.address: tuple[str, int] = udp.getsockname()[:2]
-        """Where it really listens."""
-        self._everywhere = self.address[0] in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
         self._clock = clock
-        self._udp = udp
+        self._datagrams = datagrams
+        self.address: Address = datagrams.address(datagrams.versions[0])
+        """Where it really listens; the first of two."""
         self._on_signal = on_signal
-        self._advertised_host = advertised_host
+        self._reached = reached
+        self._learned: dict[int, Address] = {}
+        """What STUN says, by family."""
+        self.resolver = Resolver(clock, ["AAAA" if v == 6 else "A" for v in datagrams.versions], nameservers)
         self.agent = UserAgent(Identity(user, self._own_address), most_calls=most_calls)
+        self.flood = flood
+        self._is_known: Callable[[str], bool] = lambda _: False
         self._ports: dict[str, int] = {}
         """Where we listen by connection: "tcp", "tls"."""
         self._connections = Connections(clock, self._arrived, self._no_way_to, self.agent.dropped, tls)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
-        self._local_hosts: dict[str, str] = {}
-        self._names: dict[tuple[str, int], tuple[str, float]] = {}
         self._lookups: dict[Hop, asyncio.Task[None]] = {}
         self._waiting: dict[Hop, deque[bytes]] = {}
+        self._stun: asyncio.Task[None] | None = None
+        self._binding: Binding | None = None
+        self._told_by_stun = asyncio.Event()
         self._settling = False
         self._report_at = 0.0
         self._reported = 0
         self._closed = False
-        self._loop.add_reader(udp, self._readable)
+        datagrams.listen(self._datagram, self._told)
 
     @classmethod
     async def open(
@@ -95,51 +128,51 @@ class SipEndpoint:
         clock: Clock,
         on_signal: Callable[[Signal], None],
         *,
+        also: str = "",
         user: str = "trunkline",
-        advertised_host: str = "",
+        reached: Reached | None = None,
         most_calls: int = 2_000,
         tls_bind: str = "",
         tls: TlsFiles | None = None,
+        nameservers: Sequence[str] = (),
+        flood: FloodLimit | None = None,
     ) -> SipEndpoint:
         """Listen on UDP, on TCP at the same port (RFC 3261 §18.2.1), and on TLS where `tls_bind` says so.
-        `advertised_host`: how others reach this machine, where that is not its own address. Raises
-        `ConfigError` for a bad address or certificate, `SipError` where an address cannot be had."""
-        _, host, port = parse_bind(bind)
+        `also`: a second address of the other family. Raises `ConfigError` for a bad address or
+        certificate, `SipError` where an address cannot be had."""
+        datagrams = Datagrams([bind, also] if also else [bind])
         try:
-            family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        except ValueError as error:
-            raise ConfigError(f"{host!r} in {bind!r} is no IP address") from error
-        udp = socket.socket(family, socket.SOCK_DGRAM)
+            endpoint = cls(
+                clock,
+                datagrams,
+                on_signal,
+                user=user,
+                reached=reached or Reached(),
+                most_calls=most_calls,
+                tls=tls or TlsFiles(),
+                nameservers=nameservers,
+                flood=flood or FloodLimit(0.0, 0.0),
+            )
+        except ConfigError:
+            datagrams.close()
+            raise
         try:
-            udp.setblocking(False)
-            # A burst of calls must not be lost before it is read; the system grants what it allows.
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            udp.bind((host, port))
-        except OSError as error:
-            udp.close()
-            raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
-        endpoint = cls(
-            clock,
-            udp,
-            on_signal,
-            user=user,
-            advertised_host=advertised_host,
-            most_calls=most_calls,
-            tls=tls or TlsFiles(),
-        )
-        try:
-            await endpoint._listen(host, tls_bind)
+            await endpoint._listen(tls_bind)
+            if endpoint._reached.stun:
+                await endpoint._learn()
         except (SipError, ConfigError):
             await endpoint.close()
             raise
         return endpoint
 
-    async def _listen(self, host: str, tls_bind: str) -> None:
-        try:
-            self._ports["tcp"] = await self._connections.listen("tcp", host, self.address[1])
-        except SipError as error:
-            # Somebody else has the port: calls over UDP, and those we make over TCP, go all the same.
-            logger.warning("no calls come in over TCP", error=str(error))
+    async def _listen(self, tls_bind: str) -> None:
+        for version in self._datagrams.versions:
+            host, port = self._datagrams.address(version)
+            try:
+                self._ports[f"tcp{version}"] = await self._connections.listen("tcp", host, port)
+            except SipError as error:
+                # Somebody else has the port: calls over UDP, and those we make over TCP, go all the same.
+                logger.warning("no calls come in over TCP", error=str(error))
         if tls_bind:
             self._ports["tls"] = await self._connections.listen(*parse_bind(tls_bind, "tls"))
         self.agent.layer.streams = True
@@ -147,18 +180,29 @@ class SipEndpoint:
     # --- what the legs ask for --------------------------------------------------------------------
 
     async def locate(self, uri: Uri) -> Hop:
-        """The hop that leads to `uri`, its name looked up. Raises `SipError`."""
-        hop = hop_to(uri)
-        if hop.transport not in ("udp", "tcp", "tls"):
-            raise SipError(f"{hop.transport} is not served", where="sip", hint="Use UDP, TCP or TLS")
-        host = await self._look_up(hop)
-        # A certificate is checked against the name, so that stays where there will be one.
-        return hop if hop.transport == "tls" else hop._replace(host=host)
+        """The hop that leads to `uri`: the first of `places`. Raises `SipError`."""
+        return (await self.places(uri))[0]
 
-    def resolved(self, hop: Hop) -> str:
-        """The address of a hop that was located; its name where it was not."""
-        known = self._names.get((hop.host, hop.port))
-        return known[0] if known is not None else hop.host
+    async def places(self, uri: Uri) -> list[Hop]:
+        """The hops that lead to `uri`, in the order in which they are to be tried (RFC 3263): as DNS says,
+        those that did not answer of late at the end. Raises `SipError` where there is none."""
+        return await self.resolver.find(uri)
+
+    def trust(self, is_known: Callable[[str], bool]) -> None:
+        """`is_known`: whether an address is a trunk's, say. Those are never taken for a flood."""
+        self._is_known = self._connections.is_known = is_known
+
+    def when_broken(self, broken: Callable[[Hop], None]) -> None:
+        """Have `broken` told of each connection of ours that breaks, by where it led."""
+        self._connections.broken = broken
+
+    def failed(self, hop: Hop, seconds: float = 0.0) -> None:
+        """Nothing came from this place: it is tried last for a while, or for as many `seconds`."""
+        self.resolver.bench.failed(hop, self._clock.now(), seconds)
+
+    def answered(self, hop: Hop) -> None:
+        """Something came from there."""
+        self.resolver.bench.answered(hop)
 
     @property
     def tls_port(self) -> int:
@@ -186,6 +230,19 @@ class SipEndpoint:
         """The address of ours by which the other end of `hop` reaches this machine."""
         return self._own_address(hop)[0]
 
+    def media_host(self, hop: Hop, advertised: str) -> str:
+        """The address to tell the other end of `hop` for media: `advertised`, but to those on our side of
+        the NAT, and where it is of another family than what we listen on; else the one of signalling."""
+        ours = self.listens_on(hop)
+        usable = advertised and (not is_address(advertised) or version_of(advertised) == version_of(ours))
+        return advertised if usable and not self._is_near(hop) else self._own_address(hop)[0]
+
+    def listens_on(self, hop: Hop) -> str:
+        """The address that we listen on for the other end of `hop`: where its media can come too."""
+        versions = self._datagrams.versions
+        version = version_of(hop.host) if is_address(hop.host) else versions[0]
+        return self._datagrams.address(version if version in versions else versions[0])[0]
+
     async def close(self) -> None:
         """Stop listening; may be called more than once. Sessions should be over by now."""
         if self._closed:
@@ -194,39 +251,44 @@ class SipEndpoint:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._udp)
-        for task in self._lookups.values():
+        tasks = [*self._lookups.values(), *([self._stun] if self._stun is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._lookups.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._connections.close()
-        self._udp.close()
+        self._datagrams.close()
 
     # --- receiving, and the time ------------------------------------------------------------------
 
-    def _readable(self) -> None:
-        receive = self._udp.recvfrom
+    def _datagram(self, data: bytes, source: Address) -> bool:
         now = self._clock.now()
-        for _ in range(_DRAIN):
-            try:
-                data, source = receive(_DATAGRAM)
-            except BlockingIOError:
-                break
-            except OSError:  # an ICMP error of something sent earlier; the socket goes on
-                continue
-            self.agent.receive(data, Hop("udp", source[0], source[1]), now)
+        host, port = source
+        if is_stun(data):
+            self._stun_says(data)
+        elif not self._is_known(host) and not self.flood.admit(host, len(data), now):
+            self.agent.dropped["flood"] += 1
+        else:
+            self.agent.receive(data, Hop("udp", host, port), now)
             self.settle()
-            if self._closed:
-                return
-        self._report(now)
+        return not self._closed
 
-    def _arrived(self, data: bytes, source: Hop) -> None:
-        """One message of a connection."""
+    def _told(self) -> None:
+        self._report(self._clock.now())
+
+    def _arrived(self, data: bytes, source: Hop) -> bool:
+        """One message of a connection; False where that connection is to be ended."""
         if self._closed:
-            return
+            return True
         now = self._clock.now()
+        if not self._is_known(source.host) and not self.flood.admit(source.host, len(data), now):
+            # A message that was left out of a stream would not be sent again.
+            self.agent.dropped["flood"] += 1
+            self._report(now)
+            return False
         self.agent.receive(data, source, now)
         self.settle()
         self._report(now)
+        return True
 
     def _no_way_to(self, hop: Hop) -> None:
         """A connection could not be made."""
@@ -264,26 +326,28 @@ class SipEndpoint:
     # --- sending ----------------------------------------------------------------------------------
 
     def _send(self, data: bytes, hop: Hop) -> None:
-        if hop.transport in ("tcp", "tls"):
-            self._connections.send(data, hop)
-            return
-        if hop.transport != "udp":
+        if hop.transport not in ("udp", "tcp", "tls"):
             self.agent.unreachable(hop, self._clock.now())
-            return
-        if _is_address(hop.host):
-            self._transmit(data, hop)
-            return
-        known = self._names.get((hop.host, hop.port))
-        if known is not None and known[1] > self._clock.now():
-            self._transmit(data, hop._replace(host=known[0]))
-            return
-        self._waiting.setdefault(hop, deque(maxlen=_WAITING)).append(data)
-        if hop not in self._lookups:
-            self._lookups[hop] = self._loop.create_task(self._look_up_and_send(hop), name="sip lookup")
+        elif hop.port and is_address(hop.host):
+            self._transmit(data, hop, hop)
+        elif hop.flow and self._connections.is_open(hop.flow):
+            self._connections.send(data, hop)
+        elif (place := self.resolver.known(hop._replace(flow=0))) is not None:
+            self._transmit(data, hop, place)
+        elif hop in self._waiting or len(self._lookups) < _LOOKUPS:
+            self._waiting.setdefault(hop, deque(maxlen=_WAITING)).append(data)
+            if hop not in self._lookups:
+                self._lookups[hop] = self._loop.create_task(self._look_up_and_send(hop), name="sip lookup")
+        else:
+            self.agent.dropped["lookups"] += 1
 
-    def _transmit(self, data: bytes, hop: Hop) -> None:
+    def _transmit(self, data: bytes, hop: Hop, place: Hop) -> None:
+        """Send what is for `hop` to `place`, where that was found to be."""
+        if hop.transport != "udp":
+            self._connections.send(data, hop, place)
+            return
         try:
-            self._udp.sendto(data, (hop.host, hop.port))
+            self._datagrams.send(data, place.host, place.port)
         except BlockingIOError:
             self.agent.dropped["send buffer full"] += 1  # As if lost on the way: it is sent again.
         except OSError:
@@ -292,68 +356,102 @@ class SipEndpoint:
 
     async def _look_up_and_send(self, hop: Hop) -> None:
         try:
-            host = await self._look_up(hop)
+            places = await self.resolver.find_hop(hop._replace(flow=0))
         except SipError:
             self._waiting.pop(hop, None)
             self.agent.unreachable(hop, self._clock.now())
         else:
             for data in self._waiting.pop(hop, ()):
-                self._transmit(data, hop._replace(host=host))
+                self._transmit(data, hop, places[0])
         finally:
             self._lookups.pop(hop, None)
         self.settle()
 
-    async def _look_up(self, hop: Hop) -> str:
-        if _is_address(hop.host):
+    # --- our own address --------------------------------------------------------------------------
+
+    def _own_address(self, hop: Hop) -> Address:
+        """Host and port by which the other end of `hop` reaches us over its transport."""
+        there = self._address_of(hop)
+        versions = self._datagrams.versions
+        version = version_of(there) if there and version_of(there) in versions else versions[0]
+        _, port = self._datagrams.address(version)
+        if hop.transport != "udp":
+            port = self._ports.get(hop.transport, self._ports.get(f"{hop.transport}{version}", port))
+        if self._is_near(hop):
+            return self._datagrams.local_host(there), port
+        if self._reached.host and (
+            not is_address(self._reached.host) or version_of(self._reached.host) == version
+        ):
+            return self._reached.host, (self._reached.port if hop.transport != "tls" else 0) or port
+        if (learned := self._learned.get(version)) and not (there and _is_private(there)):
+            return learned[0], learned[1] if hop.transport == "udp" else port
+        return self._datagrams.local_host(there) if there else self._datagrams.address(version)[0], port
+
+    def _address_of(self, hop: Hop) -> str:
+        """The address of a hop, where it is known; else nothing."""
+        if is_address(hop.host):
             return hop.host
-        now = self._clock.now()
-        known = self._names.get((hop.host, hop.port))
-        if known is not None and known[1] > now:
-            return known[0]
+        place = self.resolver.known(hop._replace(flow=0))
+        return place.host if place is not None else ""
+
+    def _is_near(self, hop: Hop) -> bool:
+        there = self._address_of(hop)
+        return bool(there) and self._reached.is_local(there)
+
+    async def _learn(self) -> None:
+        """Ask the STUN server, and go on asking. What it does not say in time is only logged: a machine
+        without NAT works all the same."""
+        self._stun = self._loop.create_task(self._keep_asking(), name="sip stun")
         try:
-            async with asyncio.timeout(_LOOKUP_SECONDS):
-                found = await self._loop.getaddrinfo(
-                    hop.host, hop.port, family=self._udp.family, type=socket.SOCK_DGRAM
-                )
-        except (OSError, TimeoutError, UnicodeError) as error:
-            raise SipError(f"{hop.host} has no address: {error}", where="sip") from error
-        host = str(found[0][4][0])
-        if len(self._names) >= _LOOKUPS:
-            self._names.clear()
-        self._names[hop.host, hop.port] = (host, now + _REMEMBER_SECONDS)
-        return host
+            async with asyncio.timeout(_LEARN_SECONDS):
+                await self._told_by_stun.wait()
+        except TimeoutError:
+            logger.warning("the STUN server does not answer", server=self._reached.stun)
 
-    def _own_address(self, hop: Hop) -> tuple[str, int]:
-        host, port = self.address
-        port = self._ports.get(hop.transport, port)
-        if self._advertised_host:
-            return self._advertised_host, port
-        there = self.resolved(hop)
-        if not self._everywhere or not _is_address(there):
-            return host, port
-        local = self._local_hosts.get(there)
-        if local is None:
-            local = self._route_to(hop._replace(host=there), host)
-            if len(self._local_hosts) >= _LOOKUPS:
-                self._local_hosts.clear()
-            self._local_hosts[there] = local
-        return local, port
-
-    def _route_to(self, hop: Hop, otherwise: str) -> str:
-        """Which of this machine's addresses the system would send from; nothing is sent."""
-        with socket.socket(self._udp.family, socket.SOCK_DGRAM) as probe:
+    async def _keep_asking(self) -> None:
+        uri = parse_uri(f"sip:{self._reached.stun}")
+        # The port of RFC 8489 §8.1; with a port in it, only addresses are asked for.
+        uri = uri if uri.port else replace(uri, port=3478)
+        while True:
             try:
-                probe.connect((hop.host, hop.port or 9))
-            except OSError:
-                return otherwise
-            return str(probe.getsockname()[0])
+                place = await self.locate(uri)
+            except SipError as error:
+                logger.warning("the STUN server is not found", error=error.what)
+            else:
+                await self._ask(place)
+            await self._clock.sleep(_ASK_AGAIN_SECONDS)
+
+    async def _ask(self, place: Hop) -> None:
+        binding = self._binding = Binding(self._clock.now())
+        while self._binding is binding:
+            try:
+                self._datagrams.send(binding.request, place.host, place.port)
+            except OSError as error:
+                logger.debug("stun", error=str(error))
+            await self._clock.sleep(max(0.0, binding.due - self._clock.now()))
+            if not binding.again(self._clock.now()):
+                break
+
+    def _stun_says(self, data: bytes) -> None:
+        if self._binding is None:
+            self.agent.dropped["stray"] += 1
+            return
+        try:
+            address = self._binding.receive(data)
+        except ParseError as error:
+            logger.warning("stun", error=error.what)
+            self._binding = None
+            return
+        if address is None:
+            self.agent.dropped["stray"] += 1
+            return
+        self._binding = None
+        version = version_of(address[0])
+        if self._learned.get(version) != address:
+            logger.info("our address from outside", host=address[0], port=address[1])
+            self._learned[version] = address
+        self._told_by_stun.set()
 
 
-def _is_address(host: str) -> bool:
-    if not host[:1].isdigit() and ":" not in host:
-        return False  # Most names need no more than this look.
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _is_private(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_private

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 from trunkline.sip.fields import Via
@@ -10,7 +11,8 @@ from trunkline.sip.uri import DEFAULT_PORTS, Uri
 
 
 class Hop(NamedTuple):
-    """A transport and an address. `host`: a name or an address, IPv6 without brackets."""
+    """A transport and an address. `host`: a name or an address, IPv6 without brackets. `port` 0, for a
+    name alone: where DNS says (RFC 3263), or the transport's own."""
 
     transport: str
     """In lower case: "udp", "tcp", "tls"."""
@@ -18,6 +20,8 @@ class Hop(NamedTuple):
     port: int
     flow: int = 0
     """Which connection, where it must be that one (answers over TCP and TLS); 0 where any will do."""
+    name: str = ""
+    """The name that `host` was found under, which a certificate has to be for; empty: `host` itself."""
 
     @property
     def reliable(self) -> bool:
@@ -26,7 +30,20 @@ class Hop(NamedTuple):
 
 def hop_to(uri: Uri) -> Hop:
     """The hop that an address names, as far as it can be told without asking DNS."""
-    return Hop(uri.transport, *uri.address)
+    host, port = uri.address
+    # Where a name stands alone, DNS may name the port too (RFC 3263 §4.2).
+    return Hop(uri.transport, host, port if uri.port or is_address(host) else 0)
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IP address and no name."""
+    if not host[:1].isdigit() and ":" not in host:
+        return False  # Most names need no more than this look.
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def host_text(host: str) -> str:

@@ -117,6 +117,17 @@ class Registration:
         else:
             self._finish(at, 0, "was not registered")
 
+    def again(self, at: float, hop: Hop | None = None) -> None:
+        """Register anew now, by way of `hop` where one is given: the server that was asked so far does not
+        answer, or the connection that calls would come by broke."""
+        if hop is not None:
+            self.hop = hop
+        if self._stopping or self._asked:
+            return
+        if self._timer is not None:
+            self._timer.stop()
+        self._send(self._expires, at)
+
     def _next_seq(self) -> int:
         self._seq += 1
         return self._seq

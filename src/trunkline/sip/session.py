@@ -138,10 +138,15 @@ class Session:
             body = response.body if response.content_type == "application/sdp" else b""
             self.tell(Progress(self, at, response.status, body))
 
+    def no_sign_of_life(self, at: float) -> None:
+        """Whoever has not said anything at all by now is not waited for until Timer B."""
+        if self.phase is Phase.CALLING and self._invite_transaction is not None:
+            self._invite_transaction.on(On.GIVE_UP, at)
+
     def came_by(self, source: Hop) -> None:
         """A response to our INVITE came over this connection: what follows in the call goes there too,
         and to where the INVITE went should it break."""
-        self._connection = Hop(source.transport, self.hop.host, self.hop.port, source.flow)
+        self._connection = self.hop._replace(transport=source.transport, flow=source.flow)
 
     def _taken(self, transaction: Transaction, response: Response, at: float) -> None:
         if self.dialog is not None and response.to.tag == self.dialog.remote_tag:

@@ -67,7 +67,8 @@ class UserAgent:
         self.dropped: Counter[str] = Counter()
         self.draining = False
         self.accepts: Callable[[Hop], bool] = lambda _: True
-        """Whether calls from there are taken at all; others get 403."""
+        """Whether calls from there are taken at all; others get `refused_with`."""
+        self.refused_with = 403
         self.credentials_for: Callable[[Hop], tuple[Credentials, ...]] = lambda _: ()
         """Whom we are to the sender of an INVITE: our requests in a call of theirs may be challenged too."""
         self._most_calls = most_calls
@@ -258,7 +259,7 @@ class UserAgent:
             refusal = Refusal(481)
         if refusal is None and request.method == "INVITE":
             if not self.accepts(source):
-                refusal = Refusal(403)
+                refusal = Refusal(self.refused_with)
             elif len(self.calls) >= self._most_calls or self.draining:
                 refusal = Refusal(503, _BUSY)
             elif not _accepted(request):

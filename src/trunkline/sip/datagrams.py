@@ -1,0 +1,143 @@
+"""The edge of SIP over UDP: the only owner of its sockets, one for IPv4, one for IPv6, or either."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable, Sequence
+
+from trunkline.errors import ConfigError, SipError
+from trunkline.sip.hop import is_address
+
+_DATAGRAM = 65_535
+_DRAIN = 16
+"""Datagrams read at one wake; media on the same loop has its turn before the rest."""
+_BUFFER = 4 * 1024 * 1024
+_ROUTES = 256
+"""Local addresses remembered, by whom they lead to."""
+_BIND = re.compile(r"(?:(udp|tls):)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})")
+
+Address = tuple[str, int]
+
+
+def parse_bind(text: str, transport: str = "udp") -> tuple[str, str, int]:
+    """`udp:127.0.0.1:5060` as transport, host and port (0: any); the transport may be left out, and must
+    be the one that is wanted here. IPv6 stands in brackets. Raises `ConfigError`."""
+    found = _BIND.fullmatch(text.strip().lower())
+    if found is None or int(found[3]) > 65535 or (found[1] or transport) != transport:
+        raise ConfigError(f"{text!r} is no address to listen on", hint=f"Write {transport}:HOST:PORT")
+    return transport, found[2].strip("[]"), int(found[3])
+
+
+def version_of(host: str) -> int:
+    """4 or 6, for an IP address."""
+    return 6 if ":" in host else 4
+
+
+class Datagrams:
+    """The UDP sockets. `listen` with what to do with each datagram, `send`, `close`."""
+
+    def __init__(self, binds: Sequence[str]) -> None:
+        """Raises `ConfigError` for what is no IP address, and for two of one family; `SipError` where an
+        address cannot be had."""
+        self._sockets: dict[int, socket.socket] = {}
+        self._routes: dict[str, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._taken: Callable[[bytes, Address], bool] = lambda _data, _source: False
+        try:
+            for bind in binds:
+                self._bind(bind)
+        except (ConfigError, SipError):
+            self.close()
+            raise
+
+    def _bind(self, bind: str) -> None:
+        _, host, port = parse_bind(bind)
+        if not is_address(host):
+            raise ConfigError(f"{host!r} in {bind!r} is no IP address")
+        version = version_of(host)
+        if version in self._sockets:
+            raise ConfigError(f"{bind!r} is the second of its kind", hint="One for IPv4, one for IPv6")
+        udp = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
+        self._sockets[version] = udp
+        try:
+            udp.setblocking(False)
+            if version == 6:
+                # Else :: takes IPv4 too, whose senders would look like IPv6 addresses.
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # A burst of calls must not be lost before it is read; the system grants what it allows.
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            udp.bind((host, port))
+        except OSError as error:
+            raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The families that are served, the first configured first: 4, 6."""
+        return tuple(self._sockets)
+
+    def address(self, version: int) -> Address:
+        """Where the socket of this family really listens."""
+        host, port = self._sockets[version].getsockname()[:2]
+        return str(host), int(port)
+
+    def listen(self, taken: Callable[[bytes, Address], bool], done: Callable[[], None]) -> None:
+        """Call `taken` for each datagram, until it says that no more are wanted now; `done` after some."""
+        self._taken = taken
+
+        def readable(udp: socket.socket) -> None:
+            for _ in range(_DRAIN):
+                try:
+                    data, source = udp.recvfrom(_DATAGRAM)
+                except BlockingIOError:
+                    break
+                except OSError:  # an ICMP error of something sent earlier; the socket goes on
+                    continue
+                if not taken(data, source[:2]):
+                    return
+            done()
+
+        for udp in self._sockets.values():
+            self._loop.add_reader(udp, readable, udp)
+
+    def send(self, data: bytes, host: str, port: int) -> None:
+        """Raises `OSError`: `BlockingIOError` for a full buffer, another where it cannot be sent there."""
+        udp = self._sockets.get(version_of(host))
+        if udp is None:
+            raise OSError(f"no socket leads to {host}")
+        udp.sendto(data, (host, port))
+
+    def local_host(self, there: str) -> str:
+        """The address of ours by which `there` reaches this machine."""
+        version = version_of(there)
+        if version not in self._sockets:
+            version = self.versions[0]
+        host = self.address(version)[0]
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+        if not everywhere or not is_address(there):
+            return host
+        local = self._routes.get(there)
+        if local is None:
+            local = self._route_to(there, host)
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            self._routes[there] = local
+        return local
+
+    def _route_to(self, there: str, otherwise: str) -> str:
+        """Which of this machine's addresses the system would send from; nothing is sent."""
+        family = socket.AF_INET6 if ":" in there else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((there, 9))
+            except OSError:
+                return otherwise
+            return str(probe.getsockname()[0])
+
+    def close(self) -> None:
+        """Stop listening; may be called more than once."""
+        for udp in self._sockets.values():
+            if udp.fileno() >= 0:
+                self._loop.remove_reader(udp)
+                udp.close()
