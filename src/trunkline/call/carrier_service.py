@@ -83,11 +83,17 @@ class CarrierService:
         caller: str = "",
         facts: Mapping[str, str] | None = None,
         listeners: Sequence[EventListener] = (),
+        key: str = "",
     ) -> CallResult:
         """Call `number` through this carrier and hold the call to its end. Raises `ConfigError` and
-        `SipError` as `Carrying.dial` does. Cancelling it says goodbye and ends the call."""
-        leg = await self.carrying.dial(carrier, number, caller=caller)
-        return await self._service.hold(leg, play, facts=facts, listeners=listeners)
+        `SipError` as `Carrying.dial` does. Cancelling it says goodbye and ends the call. `key`: as for
+        `CallService.place`."""
+
+        async def dial() -> CallResult:
+            leg = await self.carrying.dial(carrier, number, caller=caller)
+            return await self._service.hold(leg, play, facts=facts, listeners=listeners)
+
+        return await (self._service.once.do(key, dial) if key else dial())
 
     async def _accept(
         self,
@@ -105,11 +111,14 @@ class CarrierService:
                 logger.warning("call refused", why="too many calls", limit=limit)
                 await _turn_away(leg)
                 continue
+            if status := self._service.screen(leg.info):
+                await _turn_away(leg, "busy" if status == 486 else "declined")
+                continue
             self._service.take(leg, play_for(leg.info), listeners_for(leg.info)).add_done_callback(ended)
 
 
-async def _turn_away(leg: StreamLeg) -> None:
+async def _turn_away(leg: StreamLeg, why: str = "busy") -> None:
     try:
-        await leg.hang_up("busy")
+        await leg.hang_up(why)
     except TrunklineError as error:  # the leg is closed here either way
         logger.warning("call not hung up", call_id=leg.info.call_id, error=str(error))

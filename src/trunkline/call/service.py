@@ -17,6 +17,7 @@ import structlog
 
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.log import Listener as EventListener
+from trunkline.call.once import Once
 from trunkline.call.play import Play
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
@@ -135,6 +136,10 @@ class CallService:
         self.clock = clock
         self.pacer = pacer
         """The beat of every call's media, for legs of other kinds too."""
+        self.screen: Callable[[LegInfo], int] = lambda _: 0
+        """Gives the status with which a call is refused before it is answered; 0: it is not."""
+        self.once: Once[CallResult] = Once()
+        """Calls of ours by the keys that they were asked for with."""
         self._batch = batch
         self._calls: dict[Call, asyncio.Task[CallResult]] = {}
 
@@ -142,6 +147,10 @@ class CallService:
     def active(self) -> int:
         """How many calls are up."""
         return len(self._calls)
+
+    def screen_with(self, screen: Callable[[LegInfo], int]) -> None:
+        """Have `screen` say which calls are refused, and with which status, before they ring."""
+        self.screen = self.sip.screen = screen
 
     async def serve(
         self,
@@ -186,11 +195,16 @@ class CallService:
         caller: str = "",
         facts: Mapping[str, str] | None = None,
         listeners: Sequence[EventListener] = (),
+        key: str = "",
     ) -> CallResult:
-        """Dial `uri` and hold the call to its end. Cancelling it says goodbye and ends the call."""
-        return await self.hold(
-            await self.sip.dial(uri, caller=caller), play, facts=facts, listeners=listeners
-        )
+        """Dial `uri` and hold the call to its end. Cancelling it says goodbye and ends the call. `key`: a
+        call that was asked for with the same one is not dialled again; its result is given again."""
+
+        async def dial() -> CallResult:
+            leg = await self.sip.dial(uri, caller=caller)
+            return await self.hold(leg, play, facts=facts, listeners=listeners)
+
+        return await (self.once.do(key, dial) if key else dial())
 
     def take(self, leg: Leg, play: Play, listeners: Sequence[EventListener] = ()) -> asyncio.Task[CallResult]:
         """Answer a call that came in on a leg of any kind. It counts, is recorded and drained as all are."""

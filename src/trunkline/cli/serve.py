@@ -22,6 +22,7 @@ from trunkline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from trunkline.call.routing import Routing
     from trunkline.cli.results import ResultPrinter
     from trunkline.config.settings import Settings
     from trunkline.scenario.play import ScenarioPlay
@@ -74,6 +75,7 @@ def serve(
     SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while ([service] drain_time),
     then are told goodbye. A second one ends at once. With --json, one line a call, as it ends.
     """
+    from trunkline.call.routing import Routing
     from trunkline.cli.options import load_play
     from trunkline.cli.results import ResultPrinter
     from trunkline.cli.running import run
@@ -92,10 +94,11 @@ def serve(
         record__folder=("--runs", runs),
     )
     play = load_play(scenario)
-    run(_serve(with_log(loaded.settings), play, ResultPrinter(as_json=as_json)))
+    routing = Routing(loaded.settings.service.routes, play, load_play)
+    run(_serve(with_log(loaded.settings), play, routing, ResultPrinter(as_json=as_json)))
 
 
-async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter) -> None:
+async def _serve(settings: Settings, play: ScenarioPlay, routing: Routing, printer: ResultPrinter) -> None:
     from trunkline.call.carrier_service import open_carriers
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
@@ -121,4 +124,5 @@ async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter)
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
             service.sip.tell = lambda line: print(line, flush=True)
-            await carriers.serve(lambda _: play, stop, on_result=printer.result)
+            service.screen_with(routing.refusal)
+            await carriers.serve(routing.play, stop, on_result=printer.result)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from trunkline.call.routing import Route
 from trunkline.call.settings import CallSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.sip import SipSettings
@@ -66,6 +67,8 @@ class Service(BaseModel):
     """More calls at once are refused as busy."""
     drain_time: float = Field(default=30.0, ge=0)
     """Seconds that calls may go on after a stop is asked for, before they are told goodbye."""
+    routes: tuple[Route, ...] = ()
+    """Which scenario answers which calls: written as `[[routes]]`, one table each."""
 
 
 class Log(BaseModel):
