@@ -335,6 +335,24 @@ async def test_whoever_is_allowed_may_call_beside_the_trunks() -> None:
         await calling.hang_up()
 
 
+async def test_strangers_have_a_limit_of_calls_of_their_own() -> None:
+    settings = SipSettings(bind="udp:127.0.0.1:0", max_stranger_calls=1)
+    async with two_phones(second=settings) as (one, two):
+        first = await one.dial(address(two))
+        called = await next_call(two)
+        late = await one.dial(address(two))
+        with pytest.raises(CallNotTaken) as caught:
+            await late.answer()
+        assert caught.value.status == 503
+        await called.hang_up("busy")
+        with pytest.raises(CallNotTaken, match="busy"):
+            await first.answer()
+        again = await one.dial(address(two))
+        await (await next_call(two)).answer()
+        await again.answer()
+        await again.hang_up()
+
+
 async def test_a_screened_call_never_rings() -> None:
     async with two_phones() as (one, two):
         two.screen = lambda info: 404 if info.callee.startswith("sip:nobody@") else 0

@@ -17,7 +17,7 @@ from trunkline.legs.sip_leg import SipLeg
 from trunkline.legs.sip_lines import answer_line, line_of
 from trunkline.legs.sip_media import configured_codecs, configured_policy
 from trunkline.legs.sip_settings import SipSettings
-from trunkline.legs.sip_trunk import is_within, number_in
+from trunkline.legs.sip_trunk import Trunk, is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
@@ -95,6 +95,8 @@ class SipService:
         """When a call of ours that nobody has answered in any way is tried elsewhere."""
         self._up: set[Session] = set()
         """Calls whose other end has proved to be where it says."""
+        self._strangers: set[Session] = set()
+        """Calls in that came by no trunk."""
         self._incoming: asyncio.Queue[SipLeg | None] = asyncio.Queue(_WAITING_CALLS + 1)
         self._releases: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -303,7 +305,8 @@ class SipService:
 
     def _ring(self, signal: Incoming) -> None:
         session = signal.session
-        if self._incoming.qsize() >= _WAITING_CALLS:
+        trunk = self._trunking.trunk_at(session.hop.host)
+        if self._incoming.qsize() >= self._room(trunk) or (trunk is None and self._too_many_strangers()):
             session.refuse(503, signal.at, headers=(("Retry-After", "5"),))
             return
         offer = session.invite.body
@@ -313,14 +316,23 @@ class SipService:
             except (SipError, ParseError):
                 session.refuse(488, signal.at)
                 return
-        trunk = self._trunking.trunk_at(session.hop.host)
         info = _inbound_info(session, trunk.name if trunk is not None else "", self._settings.headers)
         if status := self.screen(info):
             session.refuse(status, signal.at)
             return
         leg = self._leg(session, info, session.hop)
+        if trunk is None:
+            self._strangers.add(session)
         session.ring(signal.at)
         self._incoming.put_nowait(leg)
+
+    def _room(self, trunk: Trunk | None) -> int:
+        """How many calls may wait when this one comes: strangers leave a quarter of it to trunks."""
+        return _WAITING_CALLS if trunk is not None or not self._trunking else _WAITING_CALLS * 3 // 4
+
+    def _too_many_strangers(self) -> bool:
+        most = self._settings.max_stranger_calls
+        return bool(most) and len(self._strangers) >= most
 
     def _leg(self, session: Session, info: LegInfo, hop: Hop) -> SipLeg:
         leg = SipLeg(
@@ -345,6 +357,7 @@ class SipService:
 
     def _drop(self, session: Session) -> None:
         del self._legs[session]
+        self._strangers.discard(session)
         if session in self._up:
             self._up.discard(session)
             self._endpoint.flood.end(session.hop.host)

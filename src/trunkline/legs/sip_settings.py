@@ -80,6 +80,8 @@ class SipSettings:
     """Messages a second that one address may send which is no trunk's; 0: any number."""
     strangers_rate: float = 400.0
     """Messages a second that all of them may send together; 0: any number."""
+    max_stranger_calls: int = 0
+    """Calls at once from those who come by no trunk; more are refused with 503. 0: as many as others."""
     never_flooding: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Addresses and networks that are never taken for a flood, beside the trunks."""
     test_lines: bool = False
@@ -99,5 +101,5 @@ class SipSettings:
             raise ConfigError(what, where="sip.refused_with", hint="400 to 699, such as 403 or 480")
         if not 0 <= self.advertised_port <= 65_535:
             raise ConfigError(f"{self.advertised_port} is no port", where="sip.advertised_port")
-        if min(self.stranger_rate, self.strangers_rate) < 0:
-            raise ConfigError("a rate must be 0 or more", where="sip.stranger_rate")
+        if min(self.stranger_rate, self.strangers_rate, self.max_stranger_calls) < 0:
+            raise ConfigError("a limit must be 0 or more", where="sip.stranger_rate")

@@ -151,7 +151,7 @@ class SipEndpoint:
                 most_calls=most_calls,
                 tls=tls or TlsFiles(),
                 nameservers=nameservers,
-                flood=flood or FloodLimit(0.0, 0.0),
+                flood=flood if flood is not None else FloodLimit(0.0, 0.0),
             )
         except ConfigError:
             datagrams.close()
