@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import subprocess
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from legs.far_ends import until
 from legs.test_sip_calls import LIMIT, all_events, connected, next_call, two_phones
 from trunkline.errors import ConfigError
 from trunkline.events import HungUp
@@ -159,3 +163,19 @@ async def test_tls_without_a_certificate_is_told() -> None:
     with pytest.raises(ConfigError, match="certificate"):
         async with two_phones(SipSettings(bind="udp:127.0.0.1:0", tls_bind="tls:127.0.0.1:0")):
             raise AssertionError("it listens")
+
+
+async def test_handshakes_that_never_end_are_bounded(certificates: Path) -> None:
+    settings = secure(certificates, "one"), replace(secure(certificates, "two"), never_flooding=())
+    with ExitStack() as strangers:
+        async with two_phones(*settings) as (one, two):
+            for _ in range(160):
+                tcp = socket.create_connection(
+                    ("127.0.0.1", two.tls_port), source_address=("127.0.0.2", 0), timeout=5
+                )
+                strangers.callback(tcp.close)
+                await asyncio.sleep(0)
+            await until(lambda: two._endpoint.agent.dropped["connections"] == 160 - 128)
+            calling, called = await by(one, f"sips:two@127.0.0.1:{two.tls_port}", two)
+            await called.hang_up()
+            assert isinstance((await all_events(calling))[-1], HungUp)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import cast
 
@@ -109,6 +109,9 @@ class _Connection(asyncio.Protocol):
         self._pinged_at: float | None = None
         """When a ping went out that nothing has come after."""
         self._answers_pings = False
+        self._early: list[bytes] = []
+        """What came with the end of a TLS handshake, before the connection counted as made."""
+        self.gone = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,6 +124,9 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             return
         self._watch()
+        if self._early:
+            self.data_received(b"".join(self._early))
+            self._early.clear()
 
     def _watch(self) -> None:
         """Look again when the next of its limits may have passed."""
@@ -152,6 +158,9 @@ class _Connection(asyncio.Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self.transport is None:
+            self._early.append(data)
+            return
         self.heard_at = self._home.clock.now()
         # Not everybody answers pings; who did so once is expected to go on.
         self._answers_pings |= self._pinged_at is not None and data == PONG
@@ -180,9 +189,43 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # Whatever the reason: it is made anew when there is something to send.
+        self.gone = True
         if self._timer is not None:
             self._timer.cancel()
         self._home.lost(self)
+
+
+class _Door(asyncio.Protocol):
+    """Where a stranger's TLS handshake is waited for. The loop's own servers take in any number of these
+    and count none; here each is one of the connections that its address may have."""
+
+    def __init__(self, home: Connections, context: ssl.SSLContext) -> None:
+        self._home = home
+        self._context = context
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        host = str((transport.get_extra_info("peername") or ("",))[0])
+        plain = cast("asyncio.Transport", transport)
+        if self._home.enter(host):
+            self._home.keep(self._shake_hands(plain, host))
+        else:
+            plain.abort()
+
+    async def _shake_hands(self, plain: asyncio.Transport, host: str) -> None:
+        connection = _Connection(self._home, "tls", ours=None)
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                plain, connection, self._context, server_side=True, ssl_handshake_timeout=_FIRST_SECONDS
+            )
+        except (OSError, TimeoutError):
+            # Nobody, or nobody who can be believed: an SSL error is an OSError too.
+            self._home.dropped["TLS handshake"] += 1
+            plain.abort()
+            return
+        finally:
+            self._home.leave(host)
+        if secured is not None and not connection.gone:
+            connection.connection_made(secured)
 
 
 class Connections:
@@ -212,6 +255,7 @@ class Connections:
         self.broken: Callable[[Hop], None] = lambda _: None
         """Told of a connection of ours that ended, by where it led."""
         self._closing = False
+        self._doors: set[asyncio.Task[None]] = set()
         self._from: Counter[str] = Counter()
         self._waiting: dict[Hop, deque[tuple[bytes, Hop]]] = {}
         self._making: dict[Hop, asyncio.Task[None]] = {}
@@ -226,12 +270,10 @@ class Connections:
         context = self._tls.server() if transport == "tls" else None
         try:
             server = await self._loop.create_server(
-                lambda: _Connection(self, transport, ours=None),
+                lambda: _Connection(self, transport, ours=None) if context is None else _Door(self, context),
                 host,
                 port,
-                ssl=context,
                 backlog=512,
-                ssl_handshake_timeout=_FIRST_SECONDS if context is not None else None,
             )
         except OSError as error:
             raise SipError(
@@ -240,6 +282,28 @@ class Connections:
         self._listeners.append(server)
         return int(server.sockets[0].getsockname()[1])
 
+    def enter(self, host: str) -> bool:
+        """Count a connection from there; False where there are too many."""
+        known = self.is_known(host)
+        most = _MOST + (_FOR_KNOWN if known else 0)
+        if self._from.total() >= most or (self._from[host] >= _MOST_FROM_ONE and not known):
+            self.dropped["connections"] += 1
+            return False
+        self._from[host] += 1
+        return True
+
+    def leave(self, host: str) -> None:
+        """That connection is gone."""
+        self._from[host] -= 1
+        if self._from[host] <= 0:
+            del self._from[host]
+
+    def keep(self, handshake: Coroutine[None, None, None]) -> None:
+        """Let a handshake take its course, until everything is closed."""
+        task = self._loop.create_task(handshake, name="sip handshake")
+        self._doors.add(task)
+        task.add_done_callback(self._doors.discard)
+
     def next_flow(self) -> int:
         self._count += 1
         return self._count
@@ -247,15 +311,11 @@ class Connections:
     def admit(self, connection: _Connection) -> bool:
         """Take a new connection in; False where there are too many."""
         place = connection.place
-        most = _MOST + (_FOR_KNOWN if self.is_known(place.host) else 0)
-        if connection.ours is None and (
-            len(self._flows) >= most
-            or (self._from[place.host] >= _MOST_FROM_ONE and not self.is_known(place.host))
-        ):
-            self.dropped["connections"] += 1
+        if connection.ours is None and not self.enter(place.host):
             return False
+        if connection.ours is not None:
+            self._from[place.host] += 1
         self._flows[place.flow] = connection
-        self._from[place.host] += 1
         self._places[connection.ours or place._replace(flow=0)] = connection
         return True
 
@@ -263,9 +323,7 @@ class Connections:
         place = connection.place
         if self._flows.pop(place.flow, None) is None:
             return
-        self._from[place.host] -= 1
-        if not self._from[place.host]:
-            del self._from[place.host]
+        self.leave(place.host)
         key = connection.ours or place._replace(flow=0)
         if self._places.get(key) is connection:
             del self._places[key]
@@ -326,9 +384,10 @@ class Connections:
         self._closing = True
         for server in self._listeners:
             server.close()
-        for task in list(self._making.values()):
+        tasks = [*self._making.values(), *self._doors]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._making.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for connection in list(self._flows.values()):
             assert connection.transport is not None
             # What is written and not yet sent (a BYE's answer) still goes out; TLS would wait for the
