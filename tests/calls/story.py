@@ -18,6 +18,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from trunkline.audio.frame import Frame
@@ -28,7 +29,7 @@ from trunkline.clock import VirtualClock, run_virtual
 from trunkline.events import Answer as Asked
 from trunkline.events import Event, Expectation, MediaLost, SpeakingStopped, TurnEnded
 from trunkline.lab.memory_leg import MemoryLeg
-from trunkline.legs.leg import OnFrame
+from trunkline.legs.leg import LegEvent, OnFrame
 from trunkline.prompt import Message, Prompt
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
@@ -175,9 +176,11 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
+    leg_says: Sequence[LegEvent] = (),
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
-    `voice` stands in for the fake one; `also_hears` gets each frame of the agent's."""
+    `voice` stands in for the fake one; `also_hears` gets each frame of the agent's; `leg_says` happens on
+    the agent's leg, at its times from the answer."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -226,6 +229,9 @@ def tell(
                 zero + loses_audio_at + 1.0,
                 lambda: far.deliver(MediaLost(clock.now(), 1.0)),
             )
+        for said in leg_says:
+            event = replace(said, at=zero + said.at)
+            clock.call_at(event.at, partial(far.deliver, event))
         result = await call.run()
         hands.cancel()
         await near.hang_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -74,7 +75,8 @@ async def test_a_call_is_made_answered_heard_and_ended() -> None:
         def listen(frame: Frame) -> None:
             if not frame.concealed:
                 heard.append(frame)
-            if len(heard) >= 5:
+            # After a packet that came late the sound fades in again, so two that are the same are waited for.
+            if len(heard) >= 5 and heard[-1].pcm == heard[-2].pcm:
                 enough.set()
 
         tone = (b"\x00\x20" * 4 + b"\x00\xe0" * 4) * 20
@@ -82,7 +84,7 @@ async def test_a_call_is_made_answered_heard_and_ended() -> None:
         called.start(listen, lambda at: None)
         await enough.wait()
         assert {frame.rate for frame in heard} == {8000}
-        assert heard[-1].pcm == heard[-2].pcm != bytes(320)
+        assert any(a.pcm == b.pcm != bytes(320) for a, b in pairwise(heard))
         assert called.quality().codec == "PCMU"
         assert called.quality().packets_received >= 5
         await calling.hang_up("done")

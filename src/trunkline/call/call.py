@@ -302,12 +302,14 @@ class Call:
                     self._thinker.audio_lost(event.seconds)
                     if self._lost_timer is None:
                         limit = event.at + self.settings.media_lost_limit - event.seconds
-                        self._lost_timer = self._at(
-                            limit, lambda: self._end("network", "no audio came any more")
-                        )
+                        self._lost_timer = self._at(limit, self._audio_stays_away)
                 case MediaBack() if self._lost_timer is not None:
                     self._lost_timer.cancel()
                     self._lost_timer = None
+
+    def _audio_stays_away(self) -> None:
+        self._outcome = self._outcome or "audio_lost"
+        self._end("network", "no audio came any more")
 
     async def _listen(self, listener: Listener) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import fields
 
 from trunkline.clock import Clock
@@ -17,7 +18,17 @@ from trunkline.rtp.port import MediaPort
 from trunkline.sip.not_taken import CallNotTaken, Why, not_taken
 from trunkline.sip.offer import Agreement, Terms
 from trunkline.sip.session import Phase, Session
-from trunkline.sip.signals import Accepted, Confirmed, Ended, Failed, Progress, Referred, Reoffered, Signal
+from trunkline.sip.signals import (
+    Accepted,
+    Changed,
+    Confirmed,
+    Ended,
+    Failed,
+    Progress,
+    Referred,
+    Reoffered,
+    Signal,
+)
 from trunkline.sip.timers import T64
 
 EVENTS_BOUND = 256
@@ -185,6 +196,8 @@ class SipLeg:
                 self._fail(not_taken(signal.status, signal.reason, answered=signal.response is not None))
             case Confirmed():
                 self._confirmed(signal.body, signal.at)
+            case Changed():
+                self._answer_to_ours(signal.body)
             case Reoffered():
                 self._reoffered(signal.body, signal.at)
             case Referred():
@@ -252,8 +265,19 @@ class SipLeg:
     def _media_lost(self, seconds: float) -> None:
         """Told each second; the call hears of it at once and then every five."""
         if seconds >= self._lost_again:
+            if not self._lost_again:
+                self._refresh_path()
             self._lost_again = seconds + LOST_AGAIN_SECONDS
             self._deliver(MediaLost(self._clock.now(), seconds))
+
+    def _refresh_path(self) -> None:
+        """Offer what is in force once more (re-INVITE): a phone that moved says where it is now, and
+        whoever relays the media on the way opens its path again."""
+        if self._terms is None or not self._session.may_change:
+            return
+        with suppress(SipError):  # Another change is under way, which does the same.
+            self._session.change(self._terms.offer(), self._clock.now())
+        self._settle()
 
     def _media_back(self) -> None:
         self._lost_again = 0.0
