@@ -170,6 +170,27 @@ async def test_an_outside_address_of_the_other_family_is_not_told() -> None:
         await calling.hang_up()
 
 
+async def test_a_private_address_in_the_sdp_is_found_out_by_the_sound_that_comes() -> None:
+    """The failure of others: a private address in `c=`, and no latching. 127.0.0.99 stands for the private
+    one: what is sent there arrives nowhere."""
+    behind = SipSettings(bind="udp:127.0.0.1:0", user="one", advertised_media_host="127.0.0.99")
+    async with two_phones(behind) as (one, two):
+        calling = await one.dial(address(two))
+        called = await next_call(two)
+        assert parse_sdp(called.session.invite.body).host == "127.0.0.99"
+        await called.answer()
+        await calling.answer()
+        heard: list[Frame] = []
+        calling.start(heard.append, lambda at: None)
+        called.start(lambda frame: None, lambda at: b"\x00\x20" * 160)
+        await until(lambda: any(not frame.concealed for frame in heard))
+        assert called._media is not None
+        assert called._media.remote is not None
+        assert called._media.remote[0] == "127.0.0.1"
+        await calling.hang_up()
+        await all_events(called)
+
+
 class StunServer(asyncio.DatagramProtocol):
     """Says that everybody is at one address."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
+
 import pytest
 
 from trunkline.errors import ConfigError
 from trunkline.legs.sip_trunk import PRESETS, Trunk, TrunkChoice, number_in
+from trunkline.sip.identity import Shown
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,45 @@ def test_the_order_is_by_priority_then_by_the_longer_prefix() -> None:
     assert [t.name for t in choice.order("+4930")] == ["german", "world", "spare"]
     assert [t.name for t in choice.order("+1555")] == ["world", "spare"]
     assert [t.name for t in choice.order("0800")] == ["spare"]
+
+
+def test_among_equals_calls_are_shared_by_weight() -> None:
+    heavy, light, last = (
+        Trunk(name, server="a.example", weight=w) for name, w in (("h", 3), ("l", 1), ("z", 0))
+    )
+    choice = TrunkChoice([last, light, heavy])
+    chance = Random(7).random
+    firsts = Counter(choice.order("+1", chance)[0].name for _ in range(4_000))
+    assert set(firsts) == {"h", "l"}
+    assert 0.7 < firsts["h"] / 4_000 < 0.8
+    assert all(choice.order("+1", chance)[-1].name == "z" for _ in range(100))
+
+
+def test_weight_counts_only_within_a_priority_and_after_the_prefix() -> None:
+    choice = TrunkChoice(
+        [
+            Trunk("first", server="a.example", weight=1),
+            Trunk("better", server="a.example", weight=1, prefixes=("+49",)),
+            Trunk("heavy", server="a.example", priority=1, weight=1_000),
+        ]
+    )
+    for _ in range(50):
+        assert [trunk.name for trunk in choice.order("+4930")] == ["better", "first", "heavy"]
+
+
+@pytest.mark.parametrize("identity", list(Shown))
+def test_the_caller_is_shown_in_every_way(identity: Shown) -> None:
+    trunk = Trunk("t", server="a.example", callers=("+1",), identity=identity, from_host="b.example")
+    sender, headers = trunk.sender("+1")
+    assert str(sender) == "<sip:+1@b.example>"
+    assert bool(headers) is (identity is not Shown.FROM)
+    assert all("sip:+1@b.example" in value for value in headers.values())
+
+
+def test_a_hidden_caller_keeps_no_login_in_from() -> None:
+    trunk = Trunk("t", server="a.example", callers=("+1",), from_user="login", identity=Shown.ASSERTED)
+    assert str(trunk.sender("+1")[0]) == "<sip:login@a.example>"
+    assert "login" not in str(trunk.sender("+1", hidden=True)[0])
 
 
 def test_limits_of_calls_and_of_calls_a_second() -> None:
@@ -93,6 +136,12 @@ def test_the_password_is_not_shown() -> None:
         ({"name": "t", "server": "x", "peers": ("10.0.0.0/99",)}, "no address or network"),
         ({"name": "t", "server": "x", "register": True}, "needs a user"),
         ({"name": "t", "server": "x", "max_calls": -1}, "limits"),
+        ({"name": "t", "server": "x", "weight": -1}, "limits"),
+        ({"name": "t", "server": "x", "reply_within": 0.0}, "reply_within"),
+        ({"name": "t", "server": "x", "reply_within": 60.0}, "reply_within"),
+        ({"name": "t", "server": "x", "options_every": -1.0}, "times between"),
+        ({"name": "t", "server": "x", "from_host": "a b"}, "no host"),
+        ({"name": "none", "server": "x"}, "no trunk may be called"),
     ],
 )
 def test_what_cannot_be_is_told(fields: dict[str, object], what: str) -> None:

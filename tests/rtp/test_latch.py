@@ -70,6 +70,23 @@ def test_a_proven_packet_needs_no_others_but_the_same_permission() -> None:
     assert latch.admit(MOVED, 1, 3, 60.0, proven=True)
 
 
+def test_a_stranger_who_was_quicker_gives_way_to_whom_signalling_named() -> None:
+    latch = Latch()
+    latch.signal(PEER)
+    assert send(latch, STRANGER, 10, at=0.0) == 10 - (NEEDED - 1)
+    assert latch.remote == STRANGER
+    assert send(latch, PEER, 10, at=0.3) == 10 - (NEEDED - 1)
+    assert latch.remote == PEER
+    assert send(latch, STRANGER, 100, at=1.0) == 0
+
+
+def test_a_single_packet_under_a_borrowed_address_moves_nothing() -> None:
+    latch = latched()
+    assert send(latch, PEER, NEEDED - 1, at=1.0) == 0
+    assert latch.remote == NAT
+    assert send(latch, NAT, 5, at=1.1) == 5
+
+
 def test_without_symmetry_only_the_signalled_address_ever_counts() -> None:
     latch = Latch()
     latch.signal(PEER, symmetric=False)
@@ -90,7 +107,7 @@ places = st.sampled_from([PEER, NAT, MOVED, STRANGER])
         st.tuples(places, st.integers(1, 3), st.integers(0, 5), st.floats(0, 3)) | st.just(None), max_size=60
     )
 )
-def test_the_remote_moves_only_unlatched_or_silent_and_permitted(
+def test_the_remote_moves_only_unlatched_or_silent_and_permitted_or_to_whom_signalling_named(
     story: list[tuple[Address, int, int, float] | None],
 ) -> None:
     latch = Latch()
@@ -107,7 +124,7 @@ def test_the_remote_moves_only_unlatched_or_silent_and_permitted(
         counts = latch.admit(source, ssrc, sequence, now)
         assert latch.remote == (source if counts else before)
         if latch.remote != before:
-            assert not shown or (permitted and now - heard >= SILENT_SECONDS)
+            assert not shown or source == PEER or (permitted and now - heard >= SILENT_SECONDS)
             permitted = False
         if counts:
             heard, shown = now, True

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sip.server import HOP, Server, verifies
 from sip.wire import Ids
 from trunkline.sip.digest import Credentials, parse_challenge
+from trunkline.sip.hop import Hop
 from trunkline.sip.layer import Identity
 from trunkline.sip.message import Request
 from trunkline.sip.registration import Account, News, Registration, Standing
@@ -178,3 +179,16 @@ def test_whatever_the_registrar_says_it_ends_where_it_is_told_to(
     assert [n.standing for n in news].count(Standing.ENDED) == 1
     assert news[-1].standing is Standing.ENDED
     assert server.agent.next_deadline() is None
+
+
+def test_it_goes_on_at_another_server_at_once() -> None:
+    server, registration, _ = registering()
+    server.answer(server.take(), 503)
+    other = Hop("udp", "192.0.2.20", 5060)
+    registration.again(server.at, other)
+    data, hop = server.agent.outbox.popleft()
+    assert hop == other
+    assert data.startswith(b"REGISTER")
+    # Whoever is asked already is not asked again before it has answered.
+    registration.again(server.at)
+    assert server.nothing_more()

@@ -3,7 +3,8 @@
 The signalled address is believed until the other end's first valid packets show another. From then on
 only that one counts: a stranger who sends later, or who sends nonsense first, gets nothing. It opens
 again when signalling names another address, or names the same one again (a re-INVITE, after a phone
-changed its network, say) and the source it was latched to has fallen silent.
+changed its network, say) and the source it was latched to has fallen silent. Whoever sends from the very
+address that signalling named takes the place of any other: a stranger who was quicker keeps nothing.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Latch:
 
     def may_count(self, source: Address, at: float) -> bool:
         """Whether a packet from there can be the other end's at all. Counts it as a stranger's if not."""
-        if source == self.remote:
+        if source == self.remote or (source == self._source and self.remote is not None):
             return True
         if self.remote is not None and self._symmetric:
             if not self._latched:
