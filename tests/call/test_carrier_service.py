@@ -23,6 +23,7 @@ from legs.carrier_ends import (
 from legs.far_ends import LIMIT, loudness, tone, until
 from trunkline.call.call import CallResult
 from trunkline.call.carrier_service import CarrierService, open_carriers
+from trunkline.call.routing import Route, Routing
 from trunkline.call.service import ServiceSettings, open_service
 from trunkline.call.settings import CallSettings
 from trunkline.clock import SystemClock
@@ -142,6 +143,22 @@ async def test_more_calls_than_may_be_are_turned_away() -> None:
         await first.hang_up()
         await until(lambda: bool(results))
         await first.close()
+    assert len(results) == 1
+
+
+async def test_a_route_may_turn_a_carriers_call_away() -> None:
+    results = list[CallResult]()
+    async with serving(SmallTalk(), results) as (here, carriers, _stop):
+        routes = (Route(headers={"campaign": "spam"}, refuse=603),)
+        carriers._service.screen_with(Routing(routes, SmallTalk(), lambda _: SmallTalk()).refusal)
+        refused = TwilioEnd(await twilio_connect(here, "CA1", {"campaign": "spam"}), None, "CA1")
+        await refused.closed.wait()
+        await refused.close()
+        taken = TwilioEnd(await twilio_connect(here, "CA2", {"campaign": "spring"}), None, "CA2")
+        await Caller(taken).hears_the_agent()
+        await taken.hang_up()
+        await until(lambda: bool(results))
+        await taken.close()
     assert len(results) == 1
 
 

@@ -106,9 +106,7 @@ class CarrierService:
                 on_result(task.result())
 
         async for leg in self.carrying.board.calls():
-            limit = self._service.settings.max_calls
-            if self._service.active >= limit:
-                logger.warning("call refused", why="too many calls", limit=limit)
+            if self._service.is_full():
                 await _turn_away(leg)
                 continue
             if status := self._service.screen(leg.info):

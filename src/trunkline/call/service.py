@@ -34,6 +34,9 @@ from trunkline.rtp.pacer import Pacer
 
 logger = structlog.get_logger(__name__)
 
+TELL_SECONDS = 60.0
+"""Between two lines of the log about calls that are refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
@@ -140,6 +143,8 @@ class CallService:
         """Gives the status with which a call is refused before it is answered; 0: it is not."""
         self.once: Once[CallResult] = Once()
         """Calls of ours by the keys that they were asked for with."""
+        self._refused = 0
+        self._tell_at = 0.0
         self._batch = batch
         self._calls: dict[Call, asyncio.Task[CallResult]] = {}
 
@@ -147,6 +152,20 @@ class CallService:
     def active(self) -> int:
         """How many calls are up."""
         return len(self._calls)
+
+    def is_full(self) -> bool:
+        """Whether a call that comes now is one too many; it is then counted as refused. People are told at
+        most once a minute: whoever floods us with calls is not to fill the log too."""
+        if self.active < self.settings.max_calls:
+            return False
+        self._refused += 1
+        now = self.clock.now()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            logger.warning(
+                "calls refused", why="too many", limit=self.settings.max_calls, in_all=self._refused
+            )
+        return True
 
     def screen_with(self, screen: Callable[[LegInfo], int]) -> None:
         """Have `screen` say which calls are refused, and with which status, before they ring."""
@@ -180,8 +199,7 @@ class CallService:
         on_result: Callable[[CallResult], None],
     ) -> None:
         async for leg in self.sip.calls():
-            if self.active >= self.settings.max_calls:
-                logger.warning("call refused", why="too many calls", limit=self.settings.max_calls)
+            if self.is_full():
                 await leg.hang_up("busy")
                 continue
             task = self.take(leg, play_for(leg.info), listeners_for(leg.info))
