@@ -419,6 +419,7 @@ class Registrar(asyncio.Protocol):
 
     def __init__(self, all_of_them: list[Registrar]) -> None:
         self.registers = 0
+        self.pings = 0
         self.closed = asyncio.Event()
         all_of_them.append(self)
 
@@ -429,6 +430,11 @@ class Registrar(asyncio.Protocol):
         self.closed.set()
 
     def data_received(self, data: bytes) -> None:
+        if not data.strip():
+            self.pings += 1
+            if self.pings == 1:
+                self.transport.write(b"\r\n")  # The later ones get no answer: the path broke without a word.
+            return
         request = parse_message(data)
         assert isinstance(request, Request)
         self.registers += 1
@@ -454,6 +460,25 @@ async def test_a_broken_connection_is_made_anew_and_registered_again(monkeypatch
             connections[0].transport.abort()
             await until(lambda: len(connections) == 2 and connections[1].registers == 1)
         assert connections[1].registers == 2  # and unregistered
+    finally:
+        server.close()
+        await server.wait_closed()
+        for connection in connections:
+            await connection.closed.wait()
+
+
+async def test_a_connection_that_answers_no_more_pings_is_found_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trunkline.legs.sip_trunking._ANEW_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("trunkline.sip.connections._KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr("trunkline.sip.connections._PONG_SECONDS", 0.3)
+    connections: list[Registrar] = []
+    server = await asyncio.get_running_loop().create_server(lambda: Registrar(connections), "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        trunk = Trunk("t", server=f"127.0.0.1:{port};transport=tcp", user="bob", password="p", register=True)
+        async with two_phones(SipSettings(bind="udp:127.0.0.1:0", trunks=(trunk,))):
+            await until(lambda: len(connections) >= 2 and connections[1].registers >= 1)
+            assert connections[0].pings >= 2
     finally:
         server.close()
         await server.wait_closed()
