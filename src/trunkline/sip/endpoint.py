@@ -31,6 +31,8 @@ _DATAGRAM = 65_535
 _DRAIN = 16
 """Datagrams read at one wake; media on the same loop has its turn before the rest."""
 _BUFFER = 4 * 1024 * 1024
+_PORT_TRIES = 8
+"""Ports that are tried where any will do, until one is free for UDP and TCP both."""
 _LOOKUP_SECONDS = 5.0
 _LOOKUPS = 256
 """Names remembered, and local addresses."""
@@ -48,6 +50,30 @@ def parse_bind(text: str, transport: str = "udp") -> tuple[str, str, int]:
     if found is None or int(found[3]) > 65535 or (found[1] or transport) != transport:
         raise ConfigError(f"{text!r} is no address to listen on", hint=f"Write {transport}:HOST:PORT")
     return transport, found[2].strip("[]"), int(found[3])
+
+
+def _udp_socket(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """A bound UDP socket. Of any port (0) it takes one that is free for TCP too. Raises `OSError`."""
+    for last in (*[False] * (_PORT_TRIES - 1), True):
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)
+            # A burst of calls must not be lost before it is read; the system grants what it allows.
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            udp.bind((host, port))
+        except OSError:
+            udp.close()
+            raise
+        if port or last:
+            break
+        with socket.socket(family, socket.SOCK_STREAM) as tcp:
+            try:
+                tcp.bind((host, udp.getsockname()[1]))
+            except OSError:
+                udp.close()
+                continue
+        break
+    return udp
 
 
 class SipEndpoint:
@@ -109,14 +135,9 @@ class SipEndpoint:
             family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
         except ValueError as error:
             raise ConfigError(f"{host!r} in {bind!r} is no IP address") from error
-        udp = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            udp.setblocking(False)
-            # A burst of calls must not be lost before it is read; the system grants what it allows.
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            udp.bind((host, port))
+            udp = _udp_socket(family, host, port)
         except OSError as error:
-            udp.close()
             raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
         endpoint = cls(
             clock,
