@@ -355,6 +355,18 @@ class GenerationDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnDecided(Event):
+    """What a caller's turn leads to was decided. `by`: "scenario" (typed understanding alone), or the
+    model that was asked. `agreed`: whether a model called the very tools that typed understanding would
+    have called; None where that was not sure, or decided itself."""
+
+    turn: int
+    by: str
+    simple: bool
+    agreed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuardrailBlocked(Event):
     """A sentence was replaced before it was spoken."""
 

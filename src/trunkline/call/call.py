@@ -58,6 +58,7 @@ from trunkline.events import (
 )
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
+from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import (
     LanguageModel,
     ListenOptions,
@@ -214,9 +215,12 @@ class Call:
         self._listener = listener
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
+        model = model_reporting_to(self.engines.llm, self._engine_failed)
+        local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
         tools = Tools(
             play=play,
-            model=model_reporting_to(self.engines.llm, self._engine_failed),
+            model=model,
+            simple_model=LocalBrain(clock=self.clock) if local else model,
             speaker=self._speaker,
             settings=self.settings,
             clock=self.clock,

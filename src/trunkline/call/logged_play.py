@@ -84,7 +84,9 @@ def plain_action(action: Action) -> dict[str, Any]:
     name = type(action).__name__
     match action:
         case Generate():
-            return {"type": name, "prompt": digest(action.prompt), "interruptible": action.interruptible}
+            prompt = digest(action.prompt)
+            simple = {"simple": True} if action.simple else {}
+            return {"type": name, "prompt": prompt, "interruptible": action.interruptible, **simple}
         case Expect(expectation=expectation, silence=silence):
             heard = _short([expectation.phrases, expectation.keyterms])
             kind, digits = expectation.kind.value, expectation.digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trunkline.turn.policy import TurnPolicy
 
@@ -29,6 +30,9 @@ class CallSettings:
     """How long a goodbye may take once the call must end."""
     speculate: bool = True
     """Prepare the answer while the end of the turn is still being decided."""
+    simple_turns: Literal["brain", "model"] = "brain"
+    """Who answers a yes, a no, a number or a named choice that typed understanding is sure of: the
+    local brain, at once and without cost, or the model that leads the call."""
     record_audio: bool = True
     media_lost_limit: float = 20.0
     """No packet for so long ends the call."""

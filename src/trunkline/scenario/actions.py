@@ -128,10 +128,16 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask the model. Its sentences are spoken as they come; each is checked first."""
+    """Ask the model. Its sentences are spoken as they come; each is checked first.
+
+    `foreseen`: the tools, with their arguments, that typed understanding would call; None where it had
+    to guess. `simple`: a small model does as well (a yes, a no, a number, a named choice, understood
+    for certain)."""
 
     prompt: Prompt
     interruptible: bool = True
+    foreseen: tuple[tuple[str, dict[str, Any]], ...] | None = None
+    simple: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
     if plan.local:
         return _carried_out(scenario, state, plan)
     step = scenario.steps[state.step]
-    return state, [Generate(assemble(scenario, state, text), step.interruptible)]
+    prompt = assemble(scenario, state, text)
+    return state, [Generate(prompt, step.interruptible, plan.calls if plan.sure else None, plan.simple)]
 
 
 def _stuck(scenario: Scenario, state: State) -> bool:
