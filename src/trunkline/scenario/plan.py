@@ -52,7 +52,7 @@ _SIMPLE_TOOLS = frozenset(["set_field", "confirm_field", "clear_field", "decline
 _SIMPLE_FIELDS = frozenset(["yes_no", "number", "money", "choice"])
 _SIMPLE_WORDS = 8
 """Who says more than this may have said more than the answer."""
-_ASKS_TOO = frozenset("what how who why when where which can could does did would should tell but".split())
+_ASKS_TOO = re.compile(r"\b(what|how|who|why|when|where|which|can|could|does|did|would|should|tell|but)\b")
 """A word of these in an answer: there is more in it than the answer."""
 _VAGUE = re.compile(r"\b(next (week|month)|any ?time|some ?time|whenever|later|another day|a few days)\b")
 _OPENERS = frozenset(
@@ -121,8 +121,8 @@ def _is_simple(scenario: Scenario, state: State, heard: Understanding, calls: tu
         and plain_answer
         and not (heard.volunteered or heard.topic or state.interrupted)
         and scenario.steps[state.step].kind in ("ask", "callback", "say", "decide")
-        and len(words := heard.said.split()) <= _SIMPLE_WORDS
-        and _ASKS_TOO.isdisjoint(words)
+        and len(heard.said.split()) <= _SIMPLE_WORDS
+        and not _ASKS_TOO.search(heard.said)
         and all(name in _SIMPLE_TOOLS for name, _ in calls)
     )
 
