@@ -249,11 +249,16 @@ def _words(scenario: Scenario) -> Iterator[Finding]:
                 yield _warning(path, f"a sentence of {len(sentence.split())} words", hint)
 
 
+def says_it_is_an_ai(text: str) -> bool:
+    """Whether these words tell a listener that no person speaks."""
+    return bool(re.search(r"\b(AI|A\.I\.|artificial|automated|robot|digital assistant)\b", text))
+
+
 def _disclosure(scenario: Scenario) -> Iterator[Finding]:
     step = scenario.steps.get(scenario.start)
     if step is None or not scenario.persona.discloses_ai:
         return
-    if not re.search(r"\b(AI|A\.I\.|artificial|automated|robot|digital assistant)\b", step.say):
+    if not says_it_is_an_ai(step.say):
         hint = "Say so in its `say`, or set persona.discloses_ai: false where the law allows it."
         yield _warning(("steps", scenario.start), "the first words do not say that this is an AI", hint)
 

@@ -57,8 +57,9 @@ def begin(scenario: Scenario, happening: CallBegan) -> Result:
 
 
 def step(scenario: Scenario, state: State, happening: Happening) -> Result:
-    """What a happening changes, and what to do about it, in order. Once the call has ended nothing does."""
-    if state.ended:
+    """What a happening changes, and what to do about it, in order. Once the call has ended nothing does;
+    that its last words were heard is still noted."""
+    if state.ended and not isinstance(happening, AgentHeard):
         if isinstance(happening, ModelCalled):
             return state, [ToolAnswer(happening.id, "Refused: the call has ended.", refused=True)]
         return state, []
