@@ -177,7 +177,7 @@ class SipLeg:
             case Accepted():
                 self._accepted(signal.body, signal.at)
             case Failed():
-                self._fail(not_taken(signal.status, signal.reason, answered=signal.response is not None))
+                self._fail(not_taken(signal.status, signal.reason, signal.response))
             case Confirmed():
                 self._confirmed(signal.body, signal.at)
             case Reoffered():
