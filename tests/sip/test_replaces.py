@@ -30,7 +30,7 @@ CALL_IDS = st.text(alphabet="abcXYZ019-.!%*_+`'~@:/?[]{}()<>", min_size=1, max_s
 def call_up(server: Server | None = None, **options: bool) -> tuple[Server, Session]:
     if server is None:
         identity = Identity("us", lambda _: ("192.0.2.1", 5060))
-        server = Server(UserAgent(identity, token=Ids("t"), options=Options(**options)))  # type: ignore[arg-type]
+        server = Server(UserAgent(identity, token=Ids("t"), options=Options(**options)))
     agent = server.agent
     session = agent.invite(parse_uri("sip:them@192.0.2.9"), HOP, 0.0, body=OFFER)
     server.answer(server.take(), 200, ("Contact", "<sip:phone@192.0.2.9:5070;gr=x>"), SDP, body=ANSWER)
