@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
 
 from trunkline.clock import Clock
 from trunkline.errors import ConfigError, ParseError, SipError
@@ -16,6 +17,7 @@ from trunkline.legs.leg import LegInfo
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.legs.sip_lines import answer_line, line_of
 from trunkline.legs.sip_media import configured_codecs, configured_policy
+from trunkline.legs.sip_moving import Following, take_over
 from trunkline.legs.sip_settings import SipSettings
 from trunkline.legs.sip_trunk import number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
@@ -28,8 +30,10 @@ from trunkline.sip.fields import TOKEN, NameAddress, parse_name_address
 from trunkline.sip.hop import Hop, host_text
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.offer import Terms
+from trunkline.sip.options import Options
+from trunkline.sip.replaces import replaces_in
 from trunkline.sip.session import Session
-from trunkline.sip.signals import Failed, Incoming, Signal
+from trunkline.sip.signals import AskedToCall, Ended, Failed, Incoming, Signal
 from trunkline.sip.uri import Uri, escape_user, parse_uri
 
 __all__ = ["SipService", "SipSettings", "open_endpoint"]
@@ -57,6 +61,14 @@ async def open_endpoint(
             settings.tls_key_file,
             settings.tls_trusted_file,
             settings.tls_demand_certificate,
+        ),
+        options=Options(
+            settings.session_expires,
+            settings.min_session_expires,
+            settings.reliable_provisional,
+            settings.redirects,
+            settings.accept_refer,
+            settings.accept_replaces,
         ),
     )
 
@@ -249,11 +261,14 @@ class SipService:
         leg.take(signal)
         if leg.gone:
             self._forget(leg)
-        elif isinstance(signal, Failed):
-            self._drop(signal.session)  # The leg goes on by another trunk.
+        elif isinstance(signal, Failed | Ended):
+            self._drop(signal.session)  # The leg goes on by another trunk, or with somebody else.
 
     def _ring(self, signal: Incoming) -> None:
         session = signal.session
+        if signal.replaces is not None:
+            self._replace(session, signal.replaces, signal.at)
+            return
         if self._incoming.qsize() >= _WAITING_CALLS:
             session.refuse(503, signal.at, headers=(("Retry-After", "5"),))
             return
@@ -270,6 +285,43 @@ class SipService:
         session.ring(signal.at)
         self._incoming.put_nowait(leg)
 
+    def _replace(self, session: Session, old: Session, at: float) -> None:
+        leg = self._legs.get(old)
+        if leg is None or leg.session is not old or leg.media is None or leg.ended:
+            session.refuse(481, at)
+            return
+        self._legs[session] = leg
+        take_over(leg, session, self._terms(session.hop, leg.media.local_port), at)
+
+    def _follow(self, leg: SipLeg, asked: AskedToCall) -> None:
+        self._keep(self._call_in_place(leg, asked), "sip referral")
+
+    async def _call_in_place(self, leg: SipLeg, asked: AskedToCall) -> None:
+        """Call whom the other end of `leg` asks for, and go on there if they answer."""
+        agent = self._endpoint.agent
+        target = replace(asked.target, params={k: v for k, v in asked.target.params.items() if k != "method"})
+        try:
+            hop = await self._endpoint.locate(target)
+            if leg.media is None or leg.ended or self._closing:
+                raise SipError("the call is over", where="sip")
+            terms = self._terms(hop, leg.media.local_port)
+            headers = {"Referred-By": asked.by, "Replaces": replaces_in(target)}
+            session = agent.invite(
+                target,
+                hop,
+                self._clock.now(),
+                body=terms.offer(),
+                caller=self._sender("", hop),
+                headers={name: value for name, value in headers.items() if value},
+                credentials=agent.credentials_for(hop),
+            )
+        except SipError:
+            asked.session.referrals.news(503, "Service Unavailable", self._clock.now())
+        else:
+            self._legs[session] = leg
+            leg.follows(Following(leg, asked.session, session, terms))
+        self._endpoint.settle()
+
     def _leg(self, session: Session, info: LegInfo, hop: Hop) -> SipLeg:
         leg = SipLeg(
             self._clock,
@@ -280,6 +332,7 @@ class SipService:
             make_terms=lambda port: self._terms(hop, port),
             ring_timeout=self._settings.ring_timeout,
         )
+        leg.follow = self._follow
         self._legs[session] = leg
         self._idle.clear()
         return leg
@@ -288,11 +341,11 @@ class SipService:
         for session in [session for session, other in self._legs.items() if other is leg]:
             self._drop(session)
         self._keep(leg.release(), "sip release")
-        if not self._legs:
-            self._idle.set()
 
     def _drop(self, session: Session) -> None:
         del self._legs[session]
+        if not self._legs:
+            self._idle.set()
         if (attempt := self._attempts.pop(session, None)) is not None:
             self._trunking.give_back(attempt)
 

@@ -21,6 +21,7 @@ from trunkline.errors import ConfigError, SipError
 from trunkline.sip.connections import Connections, TlsFiles
 from trunkline.sip.hop import Hop, hop_to
 from trunkline.sip.layer import Identity
+from trunkline.sip.options import Options
 from trunkline.sip.signals import Signal
 from trunkline.sip.uri import Uri
 from trunkline.sip.user_agent import UserAgent
@@ -89,6 +90,7 @@ class SipEndpoint:
         advertised_host: str,
         most_calls: int,
         tls: TlsFiles,
+        options: Options,
     ) -> None:
         self.address: tuple[str, int] = udp.getsockname()[:2]
         """Where it really listens."""
@@ -97,7 +99,7 @@ class SipEndpoint:
         self._udp = udp
         self._on_signal = on_signal
         self._advertised_host = advertised_host
-        self.agent = UserAgent(Identity(user, self._own_address), most_calls=most_calls)
+        self.agent = UserAgent(Identity(user, self._own_address), options=options, most_calls=most_calls)
         self._ports: dict[str, int] = {}
         """Where we listen by connection: "tcp", "tls"."""
         self._connections = Connections(clock, self._arrived, self._no_way_to, self.agent.dropped, tls)
@@ -126,6 +128,7 @@ class SipEndpoint:
         most_calls: int = 2_000,
         tls_bind: str = "",
         tls: TlsFiles | None = None,
+        options: Options | None = None,
     ) -> SipEndpoint:
         """Listen on UDP, on TCP at the same port (RFC 3261 §18.2.1), and on TLS where `tls_bind` says so.
         `advertised_host`: how others reach this machine, where that is not its own address. Raises
@@ -147,6 +150,7 @@ class SipEndpoint:
             advertised_host=advertised_host,
             most_calls=most_calls,
             tls=tls or TlsFiles(),
+            options=options or Options(),
         )
         try:
             await endpoint._listen(host, tls_bind)
