@@ -58,3 +58,9 @@ class SipSettings:
     """Take calls from the trunks' servers and peers alone; everybody else gets 403."""
     test_lines: bool = False
     """Answer the users echo, ring, tone, dtmf, silence and busy without an agent."""
+    trace: str = ""
+    """A capture file (pcap) in which to write all that passes, for `trunkline sip trace`; empty: none."""
+    trace_megabytes: int = 64
+    """How large it may grow, with the older half that is kept as `FILE.1`."""
+    trace_media: bool = True
+    """Write media too, not signalling alone."""
