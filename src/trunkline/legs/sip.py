@@ -113,6 +113,11 @@ class SipService:
         self._endpoint.tap = watcher.saw
 
     @property
+    def endpoint(self) -> SipEndpoint:
+        """The signalling under it, for who examines it."""
+        return self._endpoint
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where it really listens."""
         return self._endpoint.address
