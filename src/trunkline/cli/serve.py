@@ -16,6 +16,7 @@ from trunkline.cli.options import (
     ScenarioSource,
     Sip,
     Stt,
+    Trace,
     Tts,
     settings_from,
     with_log,
@@ -67,6 +68,7 @@ def serve(
     assignments: Assignments = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    trace: Trace = None,
     test_lines: TestLines = False,
 ) -> None:
     """Answer calls with a scenario, until told to stop.
@@ -86,6 +88,7 @@ def serve(
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
         sip__bind=("--sip", sip),
+        sip__trace=("--trace", trace),
         sip__test_lines=("--test-lines", test_lines),
         twilio__bind=("--twilio", twilio),
         twilio__trust_loopback=("--trust-loopback", trust_loopback),

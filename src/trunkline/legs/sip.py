@@ -19,6 +19,7 @@ from trunkline.legs.sip_lines import answer_line, line_of
 from trunkline.legs.sip_media import configured_codecs, configured_policy
 from trunkline.legs.sip_moving import Following, take_over
 from trunkline.legs.sip_settings import SipSettings
+from trunkline.legs.sip_trace import SipTrace, Watcher, trace_of
 from trunkline.legs.sip_trunk import number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.rtp.pacer import Pacer
@@ -100,6 +101,8 @@ class SipService:
         self.tell: Callable[[str], object] = lambda _: None
         """Told what people at test lines should see."""
         self._endpoint: SipEndpoint
+        self._trace: SipTrace | None = None
+        self._watcher: Watcher | None = None
 
     @classmethod
     async def open(cls, settings: SipSettings, clock: Clock, pacer: Pacer) -> SipService:
@@ -107,12 +110,24 @@ class SipService:
         cannot be had."""
         service = cls(settings, clock, pacer)
         service._endpoint = await open_endpoint(settings, clock, service._on_signal)
+        service._trace = await trace_of(settings, clock, service._endpoint)
+        service._watcher = service._trace
         if settings.known_peers_only:
             service._endpoint.agent.accepts = lambda source: (
                 service._trunking.trunk_at(source.host) is not None
             )
         await service._trunking.open(service._endpoint)
         return service
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have this one told of all messages, and of the media of calls that begin from now on."""
+        self._watcher = watcher
+        self._endpoint.tap = watcher.saw
+
+    @property
+    def endpoint(self) -> SipEndpoint:
+        """The signalling under it, for who examines it."""
+        return self._endpoint
 
     @property
     def address(self) -> tuple[str, int]:
@@ -153,7 +168,7 @@ class SipService:
             attempts = deque(await self._trunking.attempts(number, caller))
         else:
             attempts = deque([await self._straight(uri, caller, credentials)])
-        media = await self._open_media()
+        media = await self._open_media(attempts[0].hop)
         terms = self._terms(attempts[0].hop, media.local_port)
 
         def invite_next() -> Session | None:
@@ -245,6 +260,8 @@ class SipService:
         await self._trunking.close()
         await self._endpoint.close()
         await asyncio.gather(*self._releases, return_exceptions=True)
+        if self._trace is not None:
+            await asyncio.to_thread(self._trace.close)
         while self._incoming.full():
             self._incoming.get_nowait()
         self._incoming.put_nowait(None)
@@ -328,7 +345,7 @@ class SipService:
             session,
             info,
             settle=self._endpoint.settle,
-            open_media=self._open_media,
+            open_media=lambda: self._open_media(hop),
             make_terms=lambda port: self._terms(hop, port),
             ring_timeout=self._settings.ring_timeout,
         )
@@ -357,15 +374,21 @@ class SipService:
 
     # --- what legs are made of --------------------------------------------------------------------
 
-    async def _open_media(self) -> MediaPort:
+    async def _open_media(self, hop: Hop) -> MediaPort:
         settings = self._settings
         _, host, _ = parse_bind(settings.bind)
-        return await MediaPort.open(
+        media = await MediaPort.open(
             self._pacer, self._clock, host, settings.rtp_ports, lost_after=settings.media_lost_after
         )
+        if self._watcher is not None:
+            media.tap = self._watcher.media_tap(self._media_host(hop))
+        return media
+
+    def _media_host(self, hop: Hop) -> str:
+        return self._settings.advertised_media_host or self._endpoint.local_host(hop)
 
     def _terms(self, hop: Hop, port: int) -> Terms:
-        host = self._settings.advertised_media_host or self._endpoint.local_host(hop)
+        host = self._media_host(hop)
         return Terms(host, port, self._codecs, session_id=secrets.randbits(62), policy=self._policy)
 
     def _sender(self, caller: str, hop: Hop) -> NameAddress:

@@ -71,3 +71,9 @@ class SipSettings:
     accept_replaces: bool = True
     """Let a new call take the place of one whose identifiers it knows: how others' attended transfers
     reach us."""
+    trace: str = ""
+    """A capture file (pcap) in which to write all that passes, for `trunkline sip trace`; empty: none."""
+    trace_megabytes: int = 64
+    """How large it may grow, with the older half that is kept as `FILE.1`."""
+    trace_media: bool = True
+    """Write media too, not signalling alone."""

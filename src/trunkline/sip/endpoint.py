@@ -41,6 +41,8 @@ _REMEMBER_SECONDS = 60.0
 _WAITING = 16
 """Datagrams that wait for one name to be looked up."""
 _REPORT_SECONDS = 60.0
+Tap = Callable[[str, tuple[str, int], tuple[str, int], bytes], None]
+"""Told of a message: its transport, source, target and bytes."""
 _BIND = re.compile(r"(?:(udp|tls):)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})")
 
 
@@ -111,6 +113,8 @@ class SipEndpoint:
         self._lookups: dict[Hop, asyncio.Task[None]] = {}
         self._waiting: dict[Hop, deque[bytes]] = {}
         self._settling = False
+        self.tap: Tap | None = None
+        """Told of each message, as it goes and as it came."""
         self._report_at = 0.0
         self._reported = 0
         self._closed = False
@@ -238,7 +242,10 @@ class SipEndpoint:
                 break
             except OSError:  # an ICMP error of something sent earlier; the socket goes on
                 continue
-            self.agent.receive(data, Hop("udp", source[0], source[1]), now)
+            hop = Hop("udp", source[0], source[1])
+            if self.tap is not None:
+                self.tap("udp", hop[1:3], self._own_address(hop), data)
+            self.agent.receive(data, hop, now)
             self.settle()
             if self._closed:
                 return
@@ -249,6 +256,8 @@ class SipEndpoint:
         if self._closed:
             return
         now = self._clock.now()
+        if self.tap is not None:
+            self.tap(source.transport, source[1:3], self._own_address(source), data)
         self.agent.receive(data, source, now)
         self.settle()
         self._report(now)
@@ -290,6 +299,9 @@ class SipEndpoint:
 
     def _send(self, data: bytes, hop: Hop) -> None:
         if hop.transport in ("tcp", "tls"):
+            if self.tap is not None:
+                peer = self._connections.peer(hop) or (self.resolved(hop), hop.port)
+                self.tap(hop.transport, self._own_address(hop), peer, data)
             self._connections.send(data, hop)
             return
         if hop.transport != "udp":
@@ -307,6 +319,8 @@ class SipEndpoint:
             self._lookups[hop] = self._loop.create_task(self._look_up_and_send(hop), name="sip lookup")
 
     def _transmit(self, data: bytes, hop: Hop) -> None:
+        if self.tap is not None:
+            self.tap("udp", self._own_address(hop), hop[1:3], data)
         try:
             self._udp.sendto(data, (hop.host, hop.port))
         except BlockingIOError:
