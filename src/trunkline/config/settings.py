@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.settings import CallSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
+from trunkline.legs.browser import BrowserSettings
 from trunkline.legs.sip import SipSettings
 from trunkline.legs.telnyx import TelnyxSettings
 from trunkline.legs.twilio import TwilioSettings
@@ -88,6 +89,7 @@ class Settings:
     telnyx: TelnyxSettings
     vonage: VonageSettings
     audiosocket: AudioSocketSettings
+    browser: BrowserSettings
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
@@ -100,7 +102,11 @@ class Settings:
         from trunkline.legs.carriers import CarrierSettings
 
         return CarrierSettings(
-            twilio=self.twilio, telnyx=self.telnyx, vonage=self.vonage, audiosocket=self.audiosocket
+            twilio=self.twilio,
+            telnyx=self.telnyx,
+            vonage=self.vonage,
+            audiosocket=self.audiosocket,
+            browser=self.browser,
         )
 
     def for_service(self) -> ServiceSettings:

@@ -9,6 +9,8 @@ from trunkline.clock import Clock
 from trunkline.errors import ConfigError
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.audiosocket_server import AudioSocketServer
+from trunkline.legs.browser import BrowserSettings
+from trunkline.legs.browser_calls import Browser
 from trunkline.legs.call_control import StreamSettings
 from trunkline.legs.carrier import Carrier
 from trunkline.legs.carrier_front import CarrierFront
@@ -31,6 +33,7 @@ class CarrierSettings:
     telnyx: TelnyxSettings = field(default_factory=TelnyxSettings)
     vonage: VonageSettings = field(default_factory=VonageSettings)
     audiosocket: AudioSocketSettings = field(default_factory=AudioSocketSettings)
+    browser: BrowserSettings = field(default_factory=BrowserSettings)
 
     def check(self) -> None:
         """Raises `ConfigError` for settings that cannot be meant together."""
@@ -47,6 +50,7 @@ class CarrierSettings:
             (self.twilio.bind, lambda board: Twilio(self.twilio, board)),
             (self.telnyx.bind, lambda board: Telnyx(self.telnyx, board)),
             (self.vonage.bind, lambda board: Vonage(self.vonage, board)),
+            (self.browser.bind, lambda board: Browser(self.browser, board)),
         ]
         return [(bind, make) for bind, make in every if bind]
 

@@ -48,7 +48,7 @@ class Switchboard:
         self.settings = settings or StreamSettings()
         self.draining = False
         """No new inbound call is taken."""
-        self._pacer = pacer
+        self.pacer = pacer
         self._legs: dict[tuple[str, str], CarriedLeg] = {}
         self._tickets: dict[str, _Ticket] = {}
         self._incoming: asyncio.Queue[CarriedLeg | None] = asyncio.Queue(WAITING_CALLS + 1)
@@ -102,7 +102,7 @@ class Switchboard:
         key = (info.kind, info.call_id)
         if key in self._legs or self._closed:
             raise CallRefused("a call that is there already", where=info.kind)
-        leg = kind(self.clock, self._pacer, info, control, self.settings, rate=rate, on_over=self._forget)
+        leg = kind(self.clock, self.pacer, info, control, self.settings, rate=rate, on_over=self._forget)
         self._legs[key] = leg
         return leg
 
