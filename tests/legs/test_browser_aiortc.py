@@ -59,7 +59,7 @@ async def test_a_call_from_another_implementation_is_heard_both_ways() -> None:
         leg.start(lambda frame: frames.append(frame.pcm), lambda _: tone(leg.rate))
         await until(lambda: any(loudness(frame) > 0.1 for frame in frames))
         await until(lambda: any(loudness(frame) > 0.1 for frame in heard))
-        assert leg.quality().codec == "OPUS"
+        assert (leg.quality().codec, leg.quality().srtp) == ("OPUS", "DTLS")
         await page.close()
         last = [event async for event in leg.events()][-1]
         assert isinstance(last, HungUp)

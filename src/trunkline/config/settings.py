@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.settings import CallSettings
+from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.browser import BrowserSettings
 from trunkline.legs.sip import SipSettings
@@ -90,6 +91,7 @@ class Settings:
     vonage: VonageSettings
     audiosocket: AudioSocketSettings
     browser: BrowserSettings
+    ari: AriSettings
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
@@ -107,6 +109,7 @@ class Settings:
             vonage=self.vonage,
             audiosocket=self.audiosocket,
             browser=self.browser,
+            ari=self.ari,
         )
 
     def for_service(self) -> ServiceSettings:

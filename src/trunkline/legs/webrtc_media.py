@@ -7,6 +7,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from trunkline.clock import Clock
 from trunkline.errors import MediaError
@@ -103,7 +104,8 @@ class WebRtcMedia:
     def quality(self) -> Quality:
         """How the media did so far."""
         gaps = sorted(self._gaps)
-        return self._session.quality(1000 * gaps[int(0.99 * (len(gaps) - 1))] if gaps else 0.0)
+        measured = self._session.quality(1000 * gaps[int(0.99 * (len(gaps) - 1))] if gaps else 0.0)
+        return replace(measured, srtp="DTLS")
 
     async def close(self) -> None:
         """Say goodbye, stop ticking, end what carries it. May be called more than once."""
