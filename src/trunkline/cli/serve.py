@@ -46,6 +46,15 @@ TrustLoopback = Annotated[
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
+Browser = Annotated[
+    str | None,
+    typer.Option(
+        "--browser",
+        metavar="HOST:PORT",
+        help="Where to take calls from web browsers, and serve a page to talk from ([browser] bind).",
+        rich_help_panel=CARRIERS_PANEL,
+    ),
+]
 TestLines = Annotated[
     bool,
     typer.Option(
@@ -60,6 +69,7 @@ def serve(
     sip: Sip = None,
     twilio: Twilio = None,
     trust_loopback: TrustLoopback = False,
+    browser: Browser = None,
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
@@ -92,6 +102,7 @@ def serve(
         sip__test_lines=("--test-lines", test_lines),
         twilio__bind=("--twilio", twilio),
         twilio__trust_loopback=("--trust-loopback", trust_loopback),
+        browser__bind=("--browser", browser),
         record__folder=("--runs", runs),
     )
     play = load_play(scenario)
@@ -123,5 +134,7 @@ async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter)
             )
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
+                if name == "browser":
+                    printer.note(f"talk from http://{carrier_host}:{carrier_port}/browser/talk")
             service.sip.tell = lambda line: print(line, flush=True)
             await carriers.serve(lambda _: play, stop, on_result=printer.result)

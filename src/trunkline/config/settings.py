@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.settings import CallSettings
+from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
+from trunkline.legs.browser import BrowserSettings
 from trunkline.legs.sip import SipSettings
 from trunkline.legs.telnyx import TelnyxSettings
 from trunkline.legs.twilio import TwilioSettings
@@ -88,6 +90,8 @@ class Settings:
     telnyx: TelnyxSettings
     vonage: VonageSettings
     audiosocket: AudioSocketSettings
+    browser: BrowserSettings
+    ari: AriSettings
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
@@ -100,7 +104,12 @@ class Settings:
         from trunkline.legs.carriers import CarrierSettings
 
         return CarrierSettings(
-            twilio=self.twilio, telnyx=self.telnyx, vonage=self.vonage, audiosocket=self.audiosocket
+            twilio=self.twilio,
+            telnyx=self.telnyx,
+            vonage=self.vonage,
+            audiosocket=self.audiosocket,
+            browser=self.browser,
+            ari=self.ari,
         )
 
     def for_service(self) -> ServiceSettings:
