@@ -78,6 +78,12 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "whisper",
         "faster-whisper with a model that you name, on this machine",
     ),
+    "deepgram": EngineEntry(
+        f"{_HERE}.stt.deepgram:Deepgram",
+        "deepgram",
+        "Deepgram Nova-2, Nova-3 and Flux",
+        needs=("httpx", "websockets"),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),
