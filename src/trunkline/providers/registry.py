@@ -84,6 +84,24 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "Deepgram Nova-2, Nova-3 and Flux",
         needs=("httpx", "websockets"),
     ),
+    "assemblyai": EngineEntry(
+        f"{_HERE}.stt.assemblyai:AssemblyAI",
+        "assemblyai",
+        "AssemblyAI Universal, streamed",
+        needs=("httpx", "websockets"),
+    ),
+    "openai": EngineEntry(
+        f"{_HERE}.stt.openai_realtime:OpenAIRealtime",
+        "openai",
+        "OpenAI's realtime transcription",
+        needs=("httpx", "websockets"),
+    ),
+    "openai-file": EngineEntry(
+        f"{_HERE}.stt.openai_file:OpenAIFile",
+        "openai",
+        "OpenAI's file transcription, or any server of its protocol, an utterance at a time",
+        needs=("httpx",),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),

@@ -13,6 +13,7 @@ from trunkline.errors import (
     EngineKeyWrong,
     EngineMissing,
     EngineQuota,
+    EngineRate,
     EngineTimeout,
 )
 from trunkline.providers.refusals import refusal, unreachable
@@ -69,15 +70,14 @@ async def connected(line: SocketLine) -> ClientConnection:
 
 def closing(error: Any, line: SocketLine) -> EngineError:
     """What a socket's end in the middle of a sentence means; some services tell why in its last words."""
-    reason = " ".join(str(getattr(error.rcvd, "reason", "") or "").split())[:200]
+    reason = " ".join(str(getattr(getattr(error, "rcvd", None), "reason", "") or "").split())[:200]
     lowered = reason.lower()
-    if any(word in lowered for word in ("quota", "credit", "payment", "billing")):
-        return EngineQuota(
-            f"it ended the connection: {reason}", where=line.where, hint="Look at its billing page"
-        )
-    if any(word in lowered for word in ("api key", "unauthor", "authenticat")):
-        return EngineKeyWrong(
-            f"it ended the connection: {reason}", where=line.where, hint=f"Check {line.key_env}"
-        )
+    told = f"it ended the connection: {reason}"
+    if any(word in lowered for word in ("quota", "credit", "payment", "billing", "funds")):
+        return EngineQuota(told, where=line.where, hint="Look at its billing page")
+    if any(word in lowered for word in ("api key", "unauthor", "not author", "authenticat")):
+        return EngineKeyWrong(told, where=line.where, hint=f"Check {line.key_env}")
+    if any(word in lowered for word in ("too many", "rate limit", "concurren")):
+        return EngineRate(told, where=line.where, hint="Try again, or raise the account's limits")
     broken = unreachable(error, line.where)
     return type(broken)(f"the connection broke: {reason}", where=line.where) if reason else broken
