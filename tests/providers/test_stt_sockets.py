@@ -18,6 +18,7 @@ from providers.hosted_stt_conformance import (
     failure_of,
 )
 from providers.servers.assemblyai_ears import AssemblyAIEars
+from providers.servers.azure_ears import AzureEars
 from providers.servers.deepgram_ears import DeepgramEars
 from providers.servers.hearing_sockets import HearingServer
 from providers.servers.openai_ears import OpenAIEars
@@ -37,6 +38,7 @@ from trunkline.errors import (
 from trunkline.providers.hosted_engine import HostedEngine
 from trunkline.providers.protocols import ListenOptions
 from trunkline.providers.stt.assemblyai import AssemblyAI
+from trunkline.providers.stt.azure import AzureRecogniser
 from trunkline.providers.stt.deepgram import Deepgram
 from trunkline.providers.stt.openai_realtime import OpenAIRealtime
 
@@ -60,6 +62,9 @@ class Kind:
 KINDS = {
     "assemblyai": Kind(
         AssemblyAIEars, AssemblyAI, "ASSEMBLYAI_API_KEY", "assemblyai", {}, {"end_of_turn_confidence": 2}
+    ),
+    "azure": Kind(
+        AzureEars, AzureRecogniser, "AZURE_SPEECH_KEY", "azure", {"verify": False}, {"segmentation_ms": 1}
     ),
     "openai": Kind(OpenAIEars, OpenAIRealtime, "OPENAI_API_KEY", "openai", {}, {"answer_s": 0}),
     "nova": Kind(DeepgramEars, Deepgram, "DEEPGRAM_API_KEY", "deepgram", {}, {"eot_timeout_ms": 1}),
@@ -219,7 +224,7 @@ async def test_what_is_wrong_is_told_at_start(vendor: Vendor, monkeypatch: pytes
 
 
 async def test_a_service_that_never_begins_is_given_up(vendor: Vendor) -> None:
-    if vendor.name == "nova":  # it says nothing first
+    if vendor.name in ("nova", "azure"):  # they say nothing first
         return
     vendor.server.faults.append("late")
     engine = await vendor.started(connect_s=0.1)

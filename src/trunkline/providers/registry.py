@@ -102,6 +102,12 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "OpenAI's file transcription, or any server of its protocol, an utterance at a time",
         needs=("httpx",),
     ),
+    "azure": EngineEntry(
+        f"{_HERE}.stt.azure:AzureRecogniser",
+        "azure",
+        "Azure's recogniser, custom models",
+        needs=("httpx", "websockets"),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),

@@ -36,9 +36,11 @@ _WHERE = "assemblyai"
 
 class AssemblyAI(HostedEngine):
     """`model`: universal-streaming-english, universal-streaming-multilingual, universal-3-6-pro, …
-    `formatted`: wait for punctuation (slower). `end_of_turn_confidence` (0 to 1), `min_silence_ms`, `max_silence_ms`: when
-    it believes that a turn is over; below 0: the model's own. `finalise_on_pause`: ask for the final words as
-    soon as our own voice activity hears a pause. `keyterms`: separated by `|`, beside the scenario's."""
+
+    `formatted`: wait for punctuation (slower). `end_of_turn_confidence` (0 to 1), `min_silence_ms`,
+    `max_silence_ms`: when it believes that a turn is over; below 0: the model's own. `finalise_on_pause`: ask
+    for the final words as soon as our own voice activity hears a pause. `keyterms`: separated by `|`, beside
+    the scenario's."""
 
     def __init__(
         self,

@@ -2,9 +2,9 @@
 `OPENAI_API_KEY`; with `base_url` any server of its protocol (Groq, vLLM, speaches), which may need no key.
 
 `POST /v1/audio/transcriptions` (developers.openai.com/api/docs/guides/speech-to-text). Voice activity cuts
-the utterances; each goes out as a WAV file when the caller pauses. There are no words before that, so a caller
-waits longer than with a streaming engine. `whisper-1` and its like tell word times; others are spread over
-the utterance.
+the utterances; each goes out as a WAV file when the caller pauses. There are no words before that, so a
+caller waits longer than with a streaming engine. `whisper-1` tells word times; those of other models' words
+are spread over the utterance.
 """
 
 from __future__ import annotations

@@ -239,6 +239,13 @@ class SocketRecognition:
             asyncio.create_task(work, name=f"{self._line.where}: {name}")
             for name, work in (("sound", self._send_all(socket)), ("words", self._receive_all(socket)))
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours must not leave a call waiting for words that never come."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fail(EngineDown(f"its task failed: {fault!r}", where=self._line.where))
 
     async def _send_all(self, socket: ClientConnection) -> None:
         from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -295,7 +302,7 @@ class SocketRecognition:
         self._outbox.fail(error)
         self._waiting.clear()
         for task in self._tasks:
-            if task is not asyncio.current_task():
+            if not task.done() and task is not asyncio.current_task():
                 task.cancel()
         if self._socket is not None:
             self._socket.transport.abort()
@@ -316,10 +323,10 @@ class SocketRecognition:
         await asyncio.gather(*tasks, return_exceptions=True)
         socket, self._socket = self._socket, None
         if socket is not None:
-            await _ended(socket, [] if failed else self._wire.end())
+            await _taken_leave(socket, [] if failed else self._wire.end())
 
 
-async def _ended(socket: ClientConnection, last_words: list[Message]) -> None:
+async def _taken_leave(socket: ClientConnection, last_words: list[Message]) -> None:
     """Say the last words, which stop the bill, and close."""
     from websockets.exceptions import WebSocketException
 
