@@ -37,6 +37,8 @@ from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
 from trunkline.events import (
+    AnsweredBy,
+    Answerer,
     Backchannel,
     CallEnded,
     CallerSilent,
@@ -46,6 +48,7 @@ from trunkline.events import (
     Expecting,
     HungUp,
     Interrupted,
+    MailboxReady,
     MediaBack,
     MediaLost,
     OutcomeDecided,
@@ -240,7 +243,7 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame)
+            self._listener.hear(frame, tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
@@ -282,6 +285,10 @@ class Call:
                 thinker.turn_ended(decision)
             case CallerSilent():
                 thinker.caller_silent(decision)
+            case AnsweredBy():
+                thinker.call_taken(decision.who)
+            case MailboxReady():
+                thinker.call_taken(Answerer.MACHINE, ready=True)
 
     def _expect(self, action: Expect) -> None:
         if self._listener is not None:
