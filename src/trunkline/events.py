@@ -418,6 +418,24 @@ class SynthesisStarted(Event):
     generation: int
     sentence: int
     text: str
+    cached: bool = False
+    """Its sound is there already: nothing is synthesised, nor paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinesPrepared(Event):
+    """Fixed lines were synthesised ahead, for this call and those that come."""
+
+    lines: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenerSaid(Event):
+    """The model is slow: these few words are said first, as sentence 0 of the answer."""
+
+    generation: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.stt.fake import FakeSpeechToText, Utterance
 from trunkline.providers.tts.fake import FakeTextToSpeech
+from trunkline.providers.voice_cache import VoiceCache
 from trunkline.scenario.actions import (
     Action,
     AgentHeard,
@@ -193,6 +194,7 @@ def tell(
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
     outbound: bool = False,
+    line_cache: VoiceCache | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice` stands in for the fake one; `also_hears` gets each frame of the agent's. `outbound`: the agent
@@ -215,6 +217,7 @@ def tell(
             ),
             voice
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
+            line_cache,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -121,4 +122,9 @@ async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter)
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
             service.sip.tell = lambda line: print(line, flush=True)
-            await carriers.serve(lambda _: play, stop, on_result=printer.result)
+            preparing = asyncio.create_task(service.prepare(play), name="fixed lines")
+            try:
+                await carriers.serve(lambda _: play, stop, on_result=printer.result)
+            finally:
+                preparing.cancel()
+                await asyncio.gather(preparing, return_exceptions=True)
