@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from trunkline.call.openers import Openers
 from trunkline.call.play import Play
 from trunkline.call.sentences import SentenceCutter
 from trunkline.call.settings import CallSettings
@@ -26,6 +27,7 @@ from trunkline.events import (
     GenerationDone,
     GenerationStarted,
     GuardrailBlocked,
+    OpenerSaid,
     ToolCalled,
     Trouble,
     TurnDecided,
@@ -72,6 +74,7 @@ class Tools:
     """Gives a scenario's event its time."""
     expect: Callable[[Expect], None]
     wall: Callable[[], datetime]
+    openers: Openers
 
 
 class Answer:
@@ -102,6 +105,8 @@ class Answer:
         self._usage = Usage()
         self._said_any = False
         self._called: list[_Call] = []
+        self._asking = False
+        self._opener: asyncio.TimerHandle | None = None
 
     # --- deciding about it ------------------------------------------------------------------------
 
@@ -114,11 +119,13 @@ class Answer:
             effect()
         self._deferred.clear()
         self._tools.speaker.release(self.utterance)
+        self._await_opener()
 
     def drop(self, why: str) -> None:
         """Nothing (more) of it will be said or done. The task that runs it is to be cancelled."""
         if not self.dropped:
             self.dropped = True
+            self._no_opener()
             self._deferred.clear()
             self._tools.speaker.drop(self.utterance, why)
 
@@ -141,6 +148,7 @@ class Answer:
                     )
                 )
         finally:
+            self._no_opener()
             self._tools.speaker.seal(self.utterance)
             if not self._said_any:
                 self._tools.speaker.drop(self.utterance, "nothing to say")
@@ -208,15 +216,37 @@ class Answer:
             self._say(sentence)
 
     def _say(self, sentence: str) -> None:
+        self._no_opener()
         self._text.append(sentence)
         self._said_any = True
         self._tools.speaker.say(self.utterance, sentence)
 
     # --- the model --------------------------------------------------------------------------------
 
+    def _await_opener(self) -> None:
+        """From when the caller has finished and the model was asked, it has so long until one is said."""
+        if self.committed and self._asking and not self._said_any and self._opener is None:
+            clock = self._tools.clock
+            self._opener = clock.call_at(clock.now() + self._tools.settings.opener_after, self._say_opener)
+
+    def _no_opener(self) -> None:
+        self._asking = False
+        if self._opener is not None:
+            self._opener.cancel()
+
+    def _say_opener(self) -> None:
+        happening = self.happening
+        if not self._asking or not isinstance(happening, CallerSaid):
+            return
+        if words := self._tools.openers.choose(happening.text, self.turn):
+            self._tools.emit(OpenerSaid(self._tools.clock.now(), self.generation, words))
+            self._say(words)
+
     async def _generate(self, asked: Generate, rounds: int) -> None:
         model = self._tools.simple_model if asked.simple else self._tools.model
         self._begin(model.name)
+        self._asking = not self._said_any
+        self._await_opener()
         if rounds <= 0:
             await self._fail("the model called tools again and again without an answer", rounds)
             return

@@ -20,12 +20,14 @@ import structlog
 
 from trunkline.audio.frame import Frame
 from trunkline.call.answer import Tools
+from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import hand_off
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
+from trunkline.call.openers import Openers
 from trunkline.call.play import Play
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
@@ -37,6 +39,8 @@ from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
 from trunkline.events import (
+    AnsweredBy,
+    Answerer,
     Backchannel,
     CallEnded,
     CallerSilent,
@@ -46,6 +50,8 @@ from trunkline.events import (
     Expecting,
     HungUp,
     Interrupted,
+    LinesPrepared,
+    MailboxReady,
     MediaBack,
     MediaLost,
     OutcomeDecided,
@@ -67,6 +73,7 @@ from trunkline.providers.protocols import (
     Voice,
     VoiceOptions,
 )
+from trunkline.providers.voice_cache import Prepared, VoiceCache
 from trunkline.scenario.actions import End, Expect, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
@@ -88,6 +95,10 @@ class Engines:
     stt: Sequence[SpeechToText]
     llm: LanguageModel
     tts: TextToSpeech
+    lines: VoiceCache | None = None
+    """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
+    voice: str = ""
+    """The first voice's spec, by which its lines are known."""
 
     def names(self) -> dict[str, str]:
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
@@ -130,6 +141,9 @@ class Call:
     _must_end: str = ""
     _handing_over: bool = False
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _preparing: asyncio.Task[None] | None = None
+    _ahead: Prepared = field(default_factory=Prepared)
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -141,7 +155,14 @@ class Call:
             self._log.subscribe(self.recorder.event)
         self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
         self._emit(self._call_started())
+        self._preparing = asyncio.create_task(self._prepare_lines(), name="fixed lines")
         by, reason = await self._guarded()
+        self._preparing.cancel()
+        (failed,) = await asyncio.gather(self._preparing, return_exceptions=True)
+        if isinstance(failed, Exception):  # the lines were spoken live; somebody should know why
+            logger.error("fixed lines", exc_info=failed)
+        if self._ahead.lines:
+            self._emit(LinesPrepared(self.clock.now(), self._ahead.lines, self._ahead.characters))
         if self._speaker is not None:
             self._speaker.cut("the call ended")  # the record is to know what was heard
         self._floor.close()
@@ -158,6 +179,7 @@ class Call:
         """Who ended the call and why, whatever went wrong in it."""
         try:
             await self._answer()
+            self._answered.set()
             return await self._converse()
         except CallRefused as error:
             self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
@@ -193,9 +215,11 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
+        voice: Voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
         )
+        if (maker := self._line_maker()) is not None:
+            voice = maker.cached(voice)
         listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
         try:
             await listener.open(self.voice_batch, self.settings.vad)
@@ -210,6 +234,26 @@ class Call:
         finally:
             await listener.close()
             await voice.close()
+
+    def _line_maker(self) -> LineMaker | None:
+        lines = self.engines.lines
+        return (
+            None if lines is None else LineMaker(self.engines.tts, lines, self.settings, self.engines.voice)
+        )
+
+    async def _prepare_lines(self) -> None:
+        """Make the play's fixed lines, beginning while it rings; the answer decides at which rate."""
+        if (maker := self._line_maker()) is None:
+            return
+        facts = {**self.facts, **self.leg.info.variables}
+        rate = self.leg.rate
+        await maker.prepare(self.play, facts, rate, self._made_ahead)
+        await self._answered.wait()
+        if self.leg.rate != rate:
+            await maker.prepare(self.play, facts, self.leg.rate, self._made_ahead)
+
+    def _made_ahead(self, made: Prepared) -> None:
+        self._ahead += made
 
     def _wire(self, voice: Voice, listener: Listener, tasks: CallTasks) -> None:
         self._listener = listener
@@ -228,6 +272,7 @@ class Call:
             stamp=lambda event: replace(event, at=self.clock.now()),
             expect=self._expect,
             wall=self.clock.wall,
+            openers=Openers(self.settings.openers),
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -244,7 +289,7 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame)
+            self._listener.hear(frame, tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
@@ -286,6 +331,10 @@ class Call:
                 thinker.turn_ended(decision)
             case CallerSilent():
                 thinker.caller_silent(decision)
+            case AnsweredBy():
+                thinker.call_taken(decision.who)
+            case MailboxReady():
+                thinker.call_taken(Answerer.MACHINE, ready=True)
 
     def _expect(self, action: Expect) -> None:
         if self._listener is not None:

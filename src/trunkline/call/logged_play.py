@@ -20,7 +20,7 @@ from typing import Any
 from trunkline.call.play import Play
 from trunkline.clock import Clock
 from trunkline.errors import ParseError
-from trunkline.events import ScenarioStepped, to_json
+from trunkline.events import Answerer, ScenarioStepped, to_json
 from trunkline.prompt import Prompt
 from trunkline.scenario.actions import Action, Expect, Generate, Happening, Note
 
@@ -141,6 +141,8 @@ def happening_from(data: dict[str, Any]) -> Happening:
     try:
         if "now" in values:
             values["now"] = datetime.fromisoformat(values["now"])
+        if "who" in values:
+            values["who"] = Answerer(values["who"])
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise ParseError(f"{kind.__name__}: {error}") from error

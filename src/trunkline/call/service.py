@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.fixed_lines import LineMaker, cache_for
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.play import Play
 from trunkline.call.record import RunRecorder
@@ -29,6 +30,7 @@ from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
 
 logger = structlog.get_logger(__name__)
@@ -65,7 +67,8 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     try:
         for engine in everything:
             await engine.start()
-        yield Engines(stt, llm, tts)
+        first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
+        yield Engines(stt, llm, tts, cache_for(settings.call), first)
     finally:
         for engine in everything:
             await engine.close()
@@ -142,6 +145,15 @@ class CallService:
     def active(self) -> int:
         """How many calls are up."""
         return len(self._calls)
+
+    async def prepare(self, play: Play, rate: int = 8000) -> None:
+        """Make a play's fixed lines before its first call, for legs of this rate."""
+        if self.engines.lines is not None:
+            maker = LineMaker(self.engines.tts, self.engines.lines, self.settings.call, self.engines.voice)
+            made: list[Prepared] = []
+            await maker.prepare(play, {}, rate, made.append)
+            total = sum(made, Prepared())
+            logger.info("fixed lines", play=play.name, made=total.lines, characters=total.characters)
 
     async def serve(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 from trunkline.call.ledger import Ledger
 from trunkline.events import (
+    AnsweredBy,
     Backchannel,
     CallAnswered,
     CallbackAgreed,
@@ -61,6 +62,7 @@ class CallSummary:
     started: CallStarted | None = None
     answered: float | None = None
     codec: str = ""
+    answered_by: str = ""
     ended: CallEnded | None = None
     outcome: str = ""
     outcome_reason: str = ""
@@ -150,6 +152,8 @@ class CallSummary:
                 self.callback = event.when
             case OptedOut():
                 self.opted_out = True
+            case AnsweredBy():
+                self.answered_by = event.who.value
             case TransferDone():
                 self.transfer = {"target": event.target, "result": event.result}
             case Ducked():
@@ -211,6 +215,7 @@ class CallSummary:
             "engines": started.engines if started else {},
             "started": started.wall if started else "",
             "codec": self.codec,
+            "answered_by": self.answered_by,
             "duration": round(end_at - (self.answered or end_at), 3),
             "ended_by": ended.by if ended else "",
             "reason": ended.reason if ended else "",

@@ -14,6 +14,7 @@ from typing import Any
 from trunkline.call.answer import Answer, Tools
 from trunkline.call.tasks import CallTasks
 from trunkline.events import (
+    Answerer,
     CallerSilent,
     SpeakingStopped,
     TurnEnded,
@@ -26,6 +27,7 @@ from trunkline.scenario.actions import (
     CallBegan,
     CallerQuiet,
     CallerSaid,
+    CallTaken,
     End,
     Expect,
     Happening,
@@ -61,6 +63,7 @@ class Thinker:
         self._answer: Answer | None = None
         self._running: dict[Answer, asyncio.Task[Any]] = {}
         self._ending = False
+        self._taken_by = Answerer.HUMAN
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -133,6 +136,19 @@ class Thinker:
         """No packets come from the caller."""
         if not self._ending and not self._busy():
             self._start(AudioLost(seconds))
+
+    def call_taken(self, who: Answerer, *, ready: bool = False) -> None:
+        """It is known what took the call: a person until something else is told."""
+        if who is Answerer.HUMAN and self._taken_by is Answerer.HUMAN:
+            return
+        if self._ending or any(isinstance(answer.finale, End) for answer in self._running):
+            return  # the call is being ended already, and is ended as it was begun
+        self._taken_by = who
+        # What the agent is saying, it says to somebody who is not there.
+        self._tools.speaker.cut(f"the call was taken by: {who.value}")
+        for answer in list(self._running):
+            self._stop(answer, "somebody else took the call")
+        self._start(CallTaken(who, self._tools.wall(), ready))
 
     def transfer_ended(self, result: str) -> None:
         """A hand-over came to its result, and the call is still ours."""

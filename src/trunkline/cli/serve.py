@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -137,4 +138,9 @@ async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter)
                 if name == "browser":
                     printer.note(f"talk from http://{carrier_host}:{carrier_port}/browser/talk")
             service.sip.tell = lambda line: print(line, flush=True)
-            await carriers.serve(lambda _: play, stop, on_result=printer.result)
+            preparing = asyncio.create_task(service.prepare(play), name="fixed lines")
+            try:
+                await carriers.serve(lambda _: play, stop, on_result=printer.result)
+            finally:
+                preparing.cancel()
+                await asyncio.gather(preparing, return_exceptions=True)

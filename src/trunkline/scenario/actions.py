@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trunkline.events import Event, Expectation
+from trunkline.events import Answerer, Event, Expectation
 from trunkline.prompt import Prompt
 
 # --- what happens ---------------------------------------------------------------------------------
@@ -96,6 +96,16 @@ class AudioLost:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTaken:
+    """It has shown who, or what, took the call: told when it is no person, and when a person picks up after
+    all. `ready`: the machine has beeped, and records from now on."""
+
+    who: Answerer
+    now: datetime
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MustEnd:
     """The call must end soon (draining, longest call): say goodbye and end."""
 
@@ -112,6 +122,7 @@ Happening = (
     | ModelFailed
     | TransferEnded
     | AudioLost
+    | CallTaken
     | MustEnd
 )
 

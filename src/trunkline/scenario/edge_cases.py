@@ -109,6 +109,15 @@ class EdgeCases(BaseModel):
         words=("I can not do that, but I can go on with my questions.",), limit=3, outcome="caller_ended"
     )
     not_known: EdgeCase = EdgeCase(words=("I do not know that, and I would rather not guess.",), limit=6)
+    # Who took the call is no person. `words: []` hangs up without a word; `go` leads to a step instead.
+    voicemail: EdgeCase = EdgeCase(
+        words=("Hello, this is {agent}, the AI assistant of {company}. I will call again. Goodbye.",),
+        limit=0,
+        outcome="voicemail_left",
+    )
+    phone_menu: EdgeCase = EdgeCase(limit=0, outcome="phone_menu")
+    fax: EdgeCase = EdgeCase(limit=0, outcome="fax")
+    mailbox_full: EdgeCase = EdgeCase(limit=0, outcome="mailbox_full")
 
 
 def nth(words: tuple[str, ...], count: int) -> str:

@@ -23,6 +23,8 @@ from trunkline.scenario.understand import Understanding, asked_field, callback_m
 Call = tuple[str, dict[str, Any]]
 
 _THANKS = ("Thank you.", "Great.", "Good, thank you.", "Okay.")
+ACKNOWLEDGEMENTS = (*_THANKS, "I understand.", "That is fine.", "Sorry about that.", "Please, go on.")
+"""Words of the engine's own that open an answer."""
 _QUESTION_WORDS = frozenset(
     [
         "what",

@@ -75,6 +75,9 @@ class State:
     objections: tuple[str, ...] = ()
     """Those raised, in order, each once."""
     transferring: bool = False
+    machine: str = ""
+    """What took the call where that is no person (`Answerer`'s value): nothing it says is answered. "human"
+    where a person picked up after all and was not greeted yet."""
     outcome: str = ""
     reason: str = ""
 

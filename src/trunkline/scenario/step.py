@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 from trunkline.events import Event
 from trunkline.prompt import ToolCall
-from trunkline.scenario import tools, walk
+from trunkline.scenario import taken, tools, walk
 from trunkline.scenario.actions import (
     AgentHeard,
     AudioLost,
     CallBegan,
     CallerQuiet,
     CallerSaid,
+    CallTaken,
     Generate,
     Happening,
     ModelCalled,
@@ -104,6 +105,8 @@ def _began(scenario: Scenario, state: State, happening: CallBegan) -> Result:
 
 
 def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
+    if taken.ignores(state):
+        return state, []
     text = (happening.text or happening.keys)[:LONGEST_TURN]
     state = replace(
         state,
@@ -117,6 +120,8 @@ def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
     )
     if state.transferring:
         return state, []
+    if taken.picked_up(state):
+        return taken.begun_again(scenario, state)
     if state.turn > scenario.limits.turns:
         return closed(scenario, state, "too_long")
     if happening.keys:
@@ -185,8 +190,10 @@ def _given_up(scenario: Scenario, state: State, case: str) -> Result:
 
 def _quiet(scenario: Scenario, state: State, happening: CallerQuiet) -> Result:
     state = walk.counted(replace(state, now=_local(scenario, state, happening.now)), "silences")
-    if state.transferring:
+    if state.transferring or taken.ignores(state):
         return state, []
+    if taken.picked_up(state):
+        return taken.begun_again(scenario, state)
     case = scenario.case("silence")
     step = scenario.steps[state.step]
     if happening.count > case.limit or state.count("silences") > 3 * (case.limit + 1):
@@ -281,6 +288,10 @@ def _audio_lost(scenario: Scenario, state: State, happening: AudioLost) -> Resul
     return state, [Say(words), expecting(scenario, state)]
 
 
+def _call_taken(scenario: Scenario, state: State, happening: CallTaken) -> Result:
+    return taken.taken(scenario, replace(state, now=_local(scenario, state, happening.now)), happening)
+
+
 def _must_end(scenario: Scenario, state: State, happening: MustEnd) -> Result:
     return closed(scenario, state, "must_end", reason=happening.why)
 
@@ -317,5 +328,6 @@ _HAPPENINGS: dict[type, Callable[[Scenario, State, Any], Result]] = {
     ModelFailed: _model_failed,
     TransferEnded: _transfer_ended,
     AudioLost: _audio_lost,
+    CallTaken: _call_taken,
     MustEnd: _must_end,
 }
