@@ -22,7 +22,9 @@ from typing import Any
 
 from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.play import Play
 from trunkline.call.settings import CallSettings
+from trunkline.call.tool_work import RunsTools
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.events import Answer as Asked
@@ -175,9 +177,13 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
+    scenario: Play | None = None,
+    model: LanguageModel | None = None,
+    tools: RunsTools | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
-    `voice` stands in for the fake one; `also_hears` gets each frame of the agent's."""
+    `voice`, `model` stand in for the fake ones, `scenario` for small talk; `also_hears` gets each frame of
+    the agent's."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -189,11 +195,13 @@ def tell(
         mouth = _Mouth(spoken, zero)
         engines = Engines(
             [FakeSpeechToText(script=_script(spoken, zero), clock=clock, **(stt or {}))],
-            FakeLanguageModel(
+            model
+            or FakeLanguageModel(
                 **{"delay_ms": 0, "tokens_per_s": 0, "reply": "|".join(replies), **(llm or {})}, clock=clock
             ),
             voice
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
+            tools,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,
@@ -205,7 +213,7 @@ def tell(
         batch = VoiceBatch(clock, inline=True)
         call = Call(
             far,
-            leading,
+            scenario or leading,
             engines,
             settings or CallSettings(vad="energy"),
             clock,

@@ -33,6 +33,7 @@ from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
+from trunkline.call.tool_work import RunsTools, ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
@@ -55,6 +56,7 @@ from trunkline.events import (
     TurnEnded,
     TurnLikely,
     TurnResumed,
+    TurnStarted,
 )
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
@@ -66,7 +68,7 @@ from trunkline.providers.protocols import (
     Voice,
     VoiceOptions,
 )
-from trunkline.scenario.actions import End, Expect, Transfer
+from trunkline.scenario.actions import End, Expect, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
 
@@ -87,6 +89,8 @@ class Engines:
     stt: Sequence[SpeechToText]
     llm: LanguageModel
     tts: TextToSpeech
+    tools: RunsTools | None = None
+    """What steps of kind call may use."""
 
     def names(self) -> dict[str, str]:
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
@@ -128,6 +132,7 @@ class Call:
     _outcome: str = ""
     _must_end: str = ""
     _handing_over: bool = False
+    _caller_speaks: bool = False
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> CallResult:
@@ -224,6 +229,10 @@ class Call:
             stamp=lambda event: replace(event, at=self.clock.now()),
             expect=self._expect,
             wall=self.clock.wall,
+            call_tool=ToolWork(
+                self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
+            ).begin,
+            start_timer=self._start_timer,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -262,6 +271,8 @@ class Call:
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""
+        if isinstance(decision, TurnStarted | TurnEnded):
+            self._caller_speaks = isinstance(decision, TurnStarted)
         thinker, speaker, listener = self._thinker, self._speaker, self._listener
         if thinker is None or speaker is None or listener is None or self._ended.done():
             return
@@ -282,6 +293,16 @@ class Call:
                 thinker.turn_ended(decision)
             case CallerSilent():
                 thinker.caller_silent(decision)
+
+    def _came_from_outside(self, happening: ToolResult | TimeUp) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._thinker.from_outside(happening, caller_speaks=self._caller_speaks)
+
+    def _start_timer(self, timer: StartTimer) -> None:
+        self._at(
+            self.clock.now() + timer.seconds,
+            lambda: self._came_from_outside(TimeUp(timer.key, self.clock.wall())),
+        )
 
     def _expect(self, action: Expect) -> None:
         if self._listener is not None:

@@ -129,7 +129,7 @@ def _known(scenario: Scenario, state: State, name: str) -> str:
 
 def _what_follows(scenario: Scenario, state: State, edge: Edge) -> str:
     target = scenario.steps[edge.to]
-    if target.kind in ("end", "transfer", "say") or target.fixed:
+    if target.steps_aside or target.kind == "say" or target.fixed:
         return "its words are spoken for you."
     if target.field:
         return f'ask "{fill(scenario.fields[target.field].ask, scenario, state)}"'

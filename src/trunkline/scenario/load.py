@@ -15,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 from rapidfuzz import process
 
 from trunkline.errors import ScenarioError
-from trunkline.scenario.check import Finding, check
+from trunkline.scenario.check import check
 from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
+from trunkline.scenario.findings import Finding
 from trunkline.scenario.model import (
     VERSION,
     Edge,
+    Escalation,
     FieldSpec,
     Guardrails,
     Limits,
@@ -27,6 +29,7 @@ from trunkline.scenario.model import (
     Persona,
     Scenario,
     Step,
+    ToolSpec,
 )
 from trunkline.scenario.plain_yaml import Place, compose, read_text
 
@@ -130,6 +133,8 @@ _CHILDREN: dict[str, type[BaseModel]] = {
     "steps": Step,
     "edges": Edge,
     "objections": Objection,
+    "escalation": Escalation,
+    "tools": ToolSpec,
     "guardrails": Guardrails,
     "limits": Limits,
 }

@@ -18,6 +18,8 @@ from trunkline.scenario.state import State
 
 LONGEST_WALK = 100
 """Steps passed at once; `check` refuses circles, so this is never met by a checked scenario."""
+KEY_NAMES = {"*": "star", "#": "hash"}
+"""Keys that are no digits, in the names of events: key_star, key_hash."""
 MOST_VISITS = 12
 """How often one step is entered in a call."""
 
@@ -31,7 +33,14 @@ def entered(scenario: Scenario, state: State, name: str) -> tuple[State, list[Ev
             return replace(state, closing="too_long"), notes
         counts = {**state.counts, f"step:{name}": visits, f"turns:{name}": 0, "stuck": 0}
         state = replace(
-            state, step=name, entered_turn=state.turn, counts=counts, arrived=False, unconfirmed="", day=""
+            state,
+            step=name,
+            entered_turn=state.turn,
+            counts=counts,
+            arrived=False,
+            unconfirmed="",
+            day="",
+            calling="",
         )
         notes.append(StepEntered(0.0, name))
         onward = _onward(scenario, state, notes)
@@ -56,7 +65,7 @@ def settled(scenario: Scenario, state: State) -> tuple[State, list[Event]]:
 
 def _onward(scenario: Scenario, state: State, notes: list[Event]) -> str:
     step = scenario.steps[state.step]
-    if step.kind in ("end", "transfer") or (step.asks and not _fulfilled(scenario, state, step)):
+    if step.steps_aside or (step.asks and not _fulfilled(scenario, state, step)):
         return ""
     if step.kind == "callback" and step.field and state.fields[step.field].value is not None:
         notes.append(CallbackAgreed(0.0, str(state.fields[step.field].value)))
@@ -101,6 +110,11 @@ def event_edge(scenario: Scenario, state: State, event: str) -> str:
     """Where this step's edge for an event leads, or empty."""
     step = scenario.steps.get(state.step)
     return next((edge.to for edge in (step.edges if step else ()) if edge.event == event), "")
+
+
+def key_event(keys: str) -> str:
+    """The event that pressing this one key is; empty for several."""
+    return f"key_{KEY_NAMES.get(keys, keys)}" if len(keys) == 1 else ""
 
 
 def intent_edge(scenario: Scenario, state: State, intent: str) -> str:
