@@ -136,7 +136,7 @@ class Told:
     events: list[Event]
     agent_sound: list[tuple[float, float]]
     """Spans of agent sound at the caller's ear, seconds from the answer, 10 ms exact."""
-    play: SmallTalk
+    play: Any
     zero: float
 
     def of(self, *kinds: type[Event]) -> list[Event]:
@@ -167,7 +167,7 @@ class Told:
 def tell(
     *lines: Says | Presses,
     replies: Sequence[str] = ("I see.",),
-    play: SmallTalk | None = None,
+    play: Play | None = None,
     settings: CallSettings | None = None,
     lasts: float = 10.0,
     stt: dict[str, Any] | None = None,
@@ -177,13 +177,11 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
-    scenario: Play | None = None,
     model: LanguageModel | None = None,
     tools: RunsTools | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
-    `voice`, `model` stand in for the fake ones, `scenario` for small talk; `also_hears` gets each frame of
-    the agent's."""
+    `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -213,7 +211,7 @@ def tell(
         batch = VoiceBatch(clock, inline=True)
         call = Call(
             far,
-            scenario or leading,
+            leading,
             engines,
             settings or CallSettings(vad="energy"),
             clock,

@@ -39,7 +39,7 @@ class Desk:
 def told(*lines: Says, desk: Desk | None, text: str = DESK, lasts: float = 40.0) -> Told:
     play = ScenarioPlay(parse_scenario(text))
     brain = LocalBrain(clock=SystemClock())
-    return tell(*lines, scenario=play, model=brain, tools=desk, settings=PLAIN_SETTINGS, lasts=lasts)
+    return tell(*lines, play=play, model=brain, tools=desk, settings=PLAIN_SETTINGS, lasts=lasts)
 
 
 def test_the_agent_says_that_it_looks_and_goes_on_with_the_answer() -> None:

@@ -233,7 +233,7 @@ async def test_a_message_is_said_whole_and_ends_the_call() -> None:
     held = conversation(parse_scenario(MENU))
     await held.begin()
     assert await held.hear("", keys="2") == "This is an AI calling for Acme. Please call us back. Goodbye."
-    assert held.state.outcome == "voicemail"
+    assert held.state.outcome == "voicemail_left"
     state = State(step="menu", turn=1, now=MONDAY, counts={"step:menu": 1})
     _, actions = step(parse_scenario(MENU), state, _keys("2"))
     assert [action.interruptible for action in actions if isinstance(action, Say)] == [False]

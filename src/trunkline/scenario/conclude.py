@@ -21,6 +21,9 @@ from trunkline.scenario.state import State
 
 Result = tuple[State, list[Action]]
 
+VOICEMAIL_LEFT = "voicemail_left"
+"""The outcome of a step of kind voicemail that names no other."""
+
 _FINAL = ("silence", "abuse")
 """Cases whose last words are the ones to end with; the others of a case were reminders."""
 
@@ -71,7 +74,7 @@ def concluded(
     if step.final:
         words.append(fill(step.say, scenario, state))
         actions += _spoken(words, interruptible=False)
-        state, last = ended(state, actions, step.outcome or step.kind, f"reached {state.step}")
+        state, last = ended(state, actions, step.outcome or VOICEMAIL_LEFT, f"reached {state.step}")
         return state, last
     if step.kind == "call":
         begins = state.calling != state.visit

@@ -10,7 +10,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from trunkline.errors import ScenarioError
 from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
@@ -256,10 +264,12 @@ class Scenario(_Part):
     tools: dict[Name, ToolSpec] = Field(default_factory=dict)
     objections: dict[Name, Objection] = Field(default_factory=dict)
     escalation: tuple[Escalation, ...] = ()
-    knowledge: Lines = ()
+    knowledge: Lines = Field(default=(), description="what it knows, to answer questions from")
+    knowledge_files: Lines = Field(default=(), description="texts (.md, .txt) in the scenario's folder")
     guardrails: Guardrails = Guardrails()
     edge_cases: EdgeCases = EdgeCases()
     limits: Limits = Limits()
+    _documents: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -273,10 +283,22 @@ class Scenario(_Part):
             return {**data, "edge_cases": cases}
         return data
 
+    @property
+    def documents(self) -> dict[str, str]:
+        """The texts of `knowledge_files` by name, as `load.py` read them."""
+        return self._documents
+
+    def with_documents(self, documents: dict[str, str]) -> Scenario:
+        """The same scenario with these texts."""
+        copy = self.model_copy()
+        copy._documents = documents
+        return copy
+
     @cached_property
     def own_words(self) -> tuple[str, ...]:
         """Every text of this scenario that may be spoken, or stand in what a model says."""
         found = [self.title, self.persona.role, *self.facts.values(), *self.knowledge]
+        found += self.documents.values()
         found += [spec.label for spec in self.fields.values()]
         return (*(text for text in (*found, *self.guardrails.allowed) if text), *self.spoken_words)
 

@@ -130,6 +130,8 @@ def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
     plan = make_plan(scenario, state, text)
     if (plan.unclear and _stuck(scenario, state)) or _too_long_here(scenario, state):
         return _given_up(scenario, state, "unclear")
+    if plan.known:  # a question that is answered is no misunderstanding
+        state = replace(state, counts={**state.counts, "stuck": 0})
     if plan.local:
         return _carried_out(scenario, state, plan)
     step = scenario.steps[state.step]
