@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from trunkline.events import Event
 from trunkline.prompt import ToolCall
-from trunkline.scenario import tools, walk
+from trunkline.scenario import escalate, tools, walk
 from trunkline.scenario.actions import (
     AgentHeard,
     AudioLost,
@@ -127,6 +127,10 @@ def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
         return _keyed(scenario, state, happening.keys)
     if happening.garbled or not happening.text.strip():
         return _garbled(scenario, state)
+    if scenario.escalation:
+        state, away = escalate.by_words(scenario, state, text)
+        if away:
+            return _entered(scenario, state, away)
     plan = make_plan(scenario, state, text)
     if (plan.unclear and _stuck(scenario, state)) or _too_long_here(scenario, state):
         return _given_up(scenario, state, "unclear")
@@ -300,7 +304,8 @@ def _tool_ended(scenario: Scenario, state: State, happening: ToolResult) -> Resu
     state = replace(state, calling="", now=_local(scenario, state, happening.now), exchange=(), answered="")
     if happening.ok:
         state = replace(state, results={**state.results, **happening.values})
-        target = answered_edge(scenario, state)
+        state, away = escalate.by_values(scenario, state)
+        target = away or answered_edge(scenario, state)
     else:
         target = walk.event_edge(scenario, state, "tool_failed") or scenario.case("tool_failed").go
     if not target:

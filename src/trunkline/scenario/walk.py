@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from trunkline.events import CallbackAgreed, Event, StepEntered
+from trunkline.scenario import escalate
 from trunkline.scenario.expression import compile_expression
 from trunkline.scenario.model import FieldSpec, Scenario, Step
 from trunkline.scenario.spoken import fill, moment_words, value_words
@@ -56,7 +57,8 @@ def entered(scenario: Scenario, state: State, name: str) -> tuple[State, list[Ev
 def settled(scenario: Scenario, state: State) -> tuple[State, list[Event]]:
     """Leave the present step if its purpose is fulfilled; otherwise see what it asks now."""
     notes: list[Event] = []
-    onward = _onward(scenario, state, notes)
+    state, away = escalate.by_values(scenario, state)
+    onward = away or _onward(scenario, state, notes)
     if not onward:
         return _reading_back(scenario, state), notes
     state, more = entered(scenario, state, onward)
