@@ -535,6 +535,24 @@ class OptedOut(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A step of the scenario calls a tool (not the model: that is `ToolCalled`)."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded(Event):
+    """What came of it: `ok`, or `why` not, after `seconds`."""
+
+    tool: str
+    ok: bool
+    seconds: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferStarted(Event):
     """The call is being handed to a person."""
 

@@ -24,6 +24,7 @@ from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.play import Play
 from trunkline.call.settings import CallSettings
+from trunkline.call.tool_work import RunsTools
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.events import Answer as Asked
@@ -195,10 +196,12 @@ def tell(
     also_hears: OnFrame | None = None,
     outbound: bool = False,
     line_cache: VoiceCache | None = None,
+    model: LanguageModel | None = None,
+    tools: RunsTools | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
-    `voice` stands in for the fake one; `also_hears` gets each frame of the agent's. `outbound`: the agent
-    called, and "the caller" is who, or what, answers."""
+    `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
+    the agent called, and "the caller" is who, or what, answers."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -212,12 +215,14 @@ def tell(
         mouth = _Mouth([line for line in lines if not isinstance(line, Presses)], zero)
         engines = Engines(
             [FakeSpeechToText(script=_script(spoken, zero), clock=clock, **(stt or {}))],
-            FakeLanguageModel(
+            model
+            or FakeLanguageModel(
                 **{"delay_ms": 0, "tokens_per_s": 0, "reply": "|".join(replies), **(llm or {})}, clock=clock
             ),
             voice
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
-            line_cache,
+            lines=line_cache,
+            tools=tools,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,

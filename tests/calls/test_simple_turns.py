@@ -23,7 +23,7 @@ def told(settings: CallSettings) -> Told:
         WANDERS,
         NUMBER,
         replies=["Take your time. How many are you?"],
-        play=ScenarioPlay(small()),  # type: ignore[arg-type]
+        play=ScenarioPlay(small()),
         settings=settings,
         llm={"delay_ms": 400},
         lasts=18.0,

@@ -119,7 +119,7 @@ async def test_media_follows_a_reinvite_to_another_port() -> None:
         calling, called = await connected(one, two)
         Ear(called, level=0.5)
         await Ear(calling).hears_sound()
-        second = await one._open_media()
+        second = await one._open_media(calling._session.hop)
         assert calling._terms is not None
         calling._terms.move("127.0.0.1", second.local_port)
         calling._session.change(calling._terms.offer(), calling._clock.now())

@@ -38,6 +38,7 @@ from trunkline.providers.protocols import LanguageModel
 from trunkline.scenario.actions import (
     Action,
     CallerSaid,
+    CallTool,
     End,
     Expect,
     Generate,
@@ -48,6 +49,7 @@ from trunkline.scenario.actions import (
     MustEnd,
     Note,
     Say,
+    StartTimer,
     ToolAnswer,
     Transfer,
 )
@@ -75,6 +77,9 @@ class Tools:
     expect: Callable[[Expect], None]
     wall: Callable[[], datetime]
     openers: Openers
+    call_tool: Callable[[CallTool], None]
+    """Begins to carry it out; its result comes to the thinker."""
+    start_timer: Callable[[StartTimer], None]
 
 
 class Answer:
@@ -95,6 +100,8 @@ class Answer:
         self.written = asyncio.Event()
         """All of its words are known."""
         self.dropped = False
+        self.begun = False
+        """Its turn to speak has come: `state` is its own."""
         # Who is told goodbye because the call must end is told all of it.
         interruptible = not isinstance(happening, MustEnd)
         self.utterance = tools.speaker.open(generation, held=held, interruptible=interruptible)
@@ -133,6 +140,7 @@ class Answer:
 
     async def write(self) -> None:
         """Ask the scenario, and the model where the scenario says so, until all words are known."""
+        self.begun = True
         try:
             await self._carry_out(actions := self._step(self.happening), MAX_ROUNDS)
             self._tell_who_decided(actions)
@@ -186,6 +194,10 @@ class Answer:
                     self._later(lambda event=action.event: self._tools.emit(self._tools.stamp(event)))  # type: ignore[misc]
                 case Expect():
                     self._later(lambda expect=action: self._tools.expect(expect))  # type: ignore[misc]
+                case CallTool():
+                    self._later(lambda call=action: self._tools.call_tool(call))  # type: ignore[misc]
+                case StartTimer():
+                    self._later(lambda timer=action: self._tools.start_timer(timer))  # type: ignore[misc]
                 case Transfer() | End():
                     self.finale = action
                 case ToolAnswer():

@@ -35,6 +35,7 @@ from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
+from trunkline.call.tool_work import RunsTools, ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
@@ -61,6 +62,7 @@ from trunkline.events import (
     TurnEnded,
     TurnLikely,
     TurnResumed,
+    TurnStarted,
 )
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
@@ -74,7 +76,7 @@ from trunkline.providers.protocols import (
     VoiceOptions,
 )
 from trunkline.providers.voice_cache import Prepared, VoiceCache
-from trunkline.scenario.actions import End, Expect, Transfer
+from trunkline.scenario.actions import End, Expect, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
 
@@ -99,6 +101,8 @@ class Engines:
     """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
     voice: str = ""
     """The first voice's spec, by which its lines are known."""
+    tools: RunsTools | None = None
+    """What steps of kind call may use."""
 
     def names(self) -> dict[str, str]:
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
@@ -140,6 +144,7 @@ class Call:
     _outcome: str = ""
     _must_end: str = ""
     _handing_over: bool = False
+    _caller_speaks: bool = False
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -273,6 +278,10 @@ class Call:
             expect=self._expect,
             wall=self.clock.wall,
             openers=Openers(self.settings.openers),
+            call_tool=ToolWork(
+                self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
+            ).begin,
+            start_timer=self._start_timer,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -311,6 +320,8 @@ class Call:
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""
+        if isinstance(decision, TurnStarted | TurnEnded):
+            self._caller_speaks = isinstance(decision, TurnStarted)
         thinker, speaker, listener = self._thinker, self._speaker, self._listener
         if thinker is None or speaker is None or listener is None or self._ended.done():
             return
@@ -335,6 +346,16 @@ class Call:
                 thinker.call_taken(decision.who)
             case MailboxReady():
                 thinker.call_taken(Answerer.MACHINE, ready=True)
+
+    def _came_from_outside(self, happening: ToolResult | TimeUp) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._thinker.from_outside(happening, caller_speaks=self._caller_speaks)
+
+    def _start_timer(self, timer: StartTimer) -> None:
+        self._at(
+            self.clock.now() + timer.seconds,
+            lambda: self._came_from_outside(TimeUp(timer.key, self.clock.wall())),
+        )
 
     def _expect(self, action: Expect) -> None:
         if self._listener is not None:

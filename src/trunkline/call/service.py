@@ -24,6 +24,8 @@ from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import RecordError, TrunklineError
+from trunkline.integrations.settings import Tool
+from trunkline.integrations.toolbox import Toolbox
 from trunkline.legs.leg import Leg, LegInfo
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.providers.costs import prices_in_force
@@ -47,6 +49,8 @@ class ServiceSettings:
     """One, or several in the order in which they are tried."""
     tts: str | tuple[str, ...] = "embedded"
     """The same."""
+    tools: tuple[Tool, ...] = ()
+    """What steps of kind call may use."""
     call: CallSettings = field(default_factory=CallSettings)
     runs: Path | None = None
     """Each call's record becomes a folder in here; None: no records."""
@@ -68,7 +72,8 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
         for engine in everything:
             await engine.start()
         first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
-        yield Engines(stt, llm, tts, cache_for(settings.call), first)
+        async with Toolbox(settings.tools) as tools:
+            yield Engines(stt, llm, tts, cache_for(settings.call), first, tools)
     finally:
         for engine in everything:
             await engine.close()

@@ -33,6 +33,8 @@ from trunkline.scenario.actions import (
     Happening,
     MustEnd,
     Note,
+    TimeUp,
+    ToolResult,
     Transfer,
     TransferEnded,
 )
@@ -64,6 +66,9 @@ class Thinker:
         self._running: dict[Answer, asyncio.Task[Any]] = {}
         self._ending = False
         self._taken_by = Answerer.HUMAN
+        self._owed: list[ToolResult | TimeUp] = []
+        """What came while the caller spoke, or was cut before the scenario heard of it: each tool and each
+        step has one at a time, so there are never more than a few."""
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -86,16 +91,20 @@ class Thinker:
     def turn_resumed(self, event: TurnResumed) -> None:
         """The caller goes on: what was prepared or begun for this turn, and not heard, is void."""
         self._drop_draft("the caller goes on")
-        answer = self._answer
-        if answer is not None and answer.turn == event.turn and not answer.utterance.audible:
-            self._stop(answer, "the caller goes on")
-            self.state = answer.before
-            self._answer = None
+        for answer in reversed(list(self._running)):  # the newest first: states go back in that order
+            if answer.committed and answer.turn == event.turn and not answer.utterance.audible:
+                self._stop(answer, "the caller goes on")
+                self._owe(answer)
+                self.state = answer.before
+                self._answer = None
 
     def turn_ended(self, event: TurnEnded) -> None:
         """The caller has finished: answer."""
-        if self._ending:
-            return
+        if not self._ending:
+            self._answer_turn(event)
+            self._tell_owed()
+
+    def _answer_turn(self, event: TurnEnded) -> None:
         self._turn = event.turn
         draft, self._draft = self._draft, None
         if draft is not None:
@@ -125,7 +134,11 @@ class Thinker:
 
     def caller_silent(self, event: CallerSilent) -> None:
         """Nobody answered."""
-        if not self._ending and not self._busy():
+        if self._ending or self._busy():
+            return
+        if self._owed:
+            self._tell_owed()
+        else:
             self._start(CallerQuiet(event.seconds, event.count, self._tools.wall()))
 
     def agent_stopped(self, event: SpeakingStopped) -> None:
@@ -154,6 +167,14 @@ class Thinker:
         """A hand-over came to its result, and the call is still ours."""
         self._start(TransferEnded(result))
 
+    def from_outside(self, happening: ToolResult | TimeUp, *, caller_speaks: bool) -> None:
+        """A tool has answered, or a step's time is up: the scenario is told when the caller has finished."""
+        if self._ending:
+            return
+        self._owed.append(happening)
+        if not caller_speaks:
+            self._tell_owed()
+
     def must_end(self, why: str) -> None:
         """Say goodbye, whatever is going on."""
         self._drop_draft(why)
@@ -166,6 +187,17 @@ class Thinker:
 
     def _busy(self) -> bool:
         return bool(self._running) and any(answer.committed for answer in self._running)
+
+    def _owe(self, answer: Answer) -> None:
+        """What came from outside is not lost with the answer to it."""
+        happening = answer.happening
+        if isinstance(happening, ToolResult | TimeUp) and happening not in self._owed:
+            self._owed.append(happening)
+
+    def _tell_owed(self) -> None:
+        owed, self._owed = self._owed, []
+        for happening in owed:
+            self._start(happening)
 
     def _start(self, happening: Happening) -> None:
         self._drop_draft("something else happened")
@@ -211,6 +243,8 @@ class Thinker:
     def _stop(self, answer: Answer, why: str) -> None:
         if answer.committed and answer.utterance.audible:
             self.state = answer.state
+        if not answer.written.is_set():
+            self._owe(answer)
         answer.drop(why)
         if (task := self._running.pop(answer, None)) is not None:
             task.cancel()
@@ -223,7 +257,7 @@ class Thinker:
     def _note(self, happening: Happening) -> None:
         """Tell the scenario something that asks for no answer."""
         answer = self._answer
-        live = answer is not None and answer.committed and answer in self._running
+        live = answer is not None and answer.begun and answer.committed and answer in self._running
         base = answer.state if live and answer is not None else self.state
         state, actions = self._tools.play.step(base, happening)
         if live and answer is not None:

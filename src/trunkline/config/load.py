@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trunkline.config.names import CONFIG_VARIABLE, FILE_NAME
 from trunkline.config.settings import Settings, keys, tables
-from trunkline.config.sources import TRUNKS_PATH, Given, from_environment, from_file
+from trunkline.config.sources import LISTS, Given, from_environment, from_file
 from trunkline.errors import ConfigError
 
 
@@ -77,11 +77,12 @@ def _told(table: str, error: ValidationError, origins: Mapping[str, Given]) -> C
     ] = {}  # one line for a key, though Pydantic may tell of each way it could have been right
     for problem in error.errors(include_url=False, include_input=False):
         path = f"{table}.{problem['loc'][0]}" if problem["loc"] else table
-        if path == TRUNKS_PATH and path in origins:
+        if path in LISTS.values() and path in origins:
             # What was written holds passwords, so the place within it is told, and not the value.
             inside = ".".join(str(step) for step in problem["loc"][1:])
             place = origins[path].place.partition("=")[0]
-            told.setdefault(f"{path}.{inside}", f"{place}: trunks.{inside} {problem['msg']}")
+            name = path.partition(".")[2]
+            told.setdefault(f"{path}.{inside}", f"{place}: {name}.{inside} {problem['msg']}")
             continue
         what = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if origin := origins.get(path):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.settings import CallSettings
+from trunkline.integrations.settings import IntegrationSettings
 from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.browser import BrowserSettings
@@ -95,6 +96,7 @@ class Settings:
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
+    integrations: IntegrationSettings
     record: Record
     service: Service
     log: Log
@@ -122,6 +124,7 @@ class Settings:
             stt=self.engines.stt,
             llm=self.engines.llm,
             tts=self.engines.tts,
+            tools=self.integrations.tools,
             call=dataclasses.replace(self.call, turn=self.turn, record_audio=self.record.audio),
             runs=Path(self.record.folder) if self.record.folder else None,
             max_calls=self.service.max_calls,

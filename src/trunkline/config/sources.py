@@ -18,8 +18,8 @@ from trunkline.errors import ConfigError
 FILE_LIMIT = 1_000_000
 """Bytes; a configuration file that is larger is surely not one."""
 
-TRUNKS, TRUNKS_PATH = "trunks", "sip.trunks"
-"""`[[trunks]]` in the file, a table for each, is a list in `[sip]` everywhere else."""
+LISTS = {"trunks": "sip.trunks", "tools": "integrations.tools"}
+"""`[[trunks]]` in the file, a table for each, is a list in `[sip]` everywhere else; so with the others."""
 
 OTHER_VARIABLES = (CONFIG_VARIABLE, DEBUG_VARIABLE)
 """Variables with our prefix that are not settings."""
@@ -59,9 +59,9 @@ def from_file(file: Path) -> list[Given]:
     lines = _lines(text)
     given: list[Given] = []
     for table, content in tree.items():
-        if table == TRUNKS and isinstance(content, list):
+        if table in LISTS and isinstance(content, list):
             place = f"{file}:{lines.get((table, ''), 1)}"
-            given.append(Given(TRUNKS_PATH, content, "file", place))
+            given.append(Given(LISTS[table], content, "file", place))
             continue
         where = f"{file}:{lines.get((table, ''), lines.get(('', table), 1))}"
         if table not in tables():

@@ -89,6 +89,25 @@ class TransferEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The tool of a `CallTool` with this id has answered with these values, or failed."""
+
+    id: str
+    ok: bool
+    now: datetime
+    values: dict[str, str | float | bool] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeUp:
+    """The seconds of a `StartTimer` with this key have passed."""
+
+    key: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AudioLost:
     """Nothing has been received from the caller for `seconds`: ask whether they are there."""
 
@@ -121,6 +140,8 @@ Happening = (
     | ModelDone
     | ModelFailed
     | TransferEnded
+    | ToolResult
+    | TimeUp
     | AudioLost
     | CallTaken
     | MustEnd
@@ -185,6 +206,28 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTool:
+    """Call a tool, beside whatever is said; `ToolResult` tells how it went.
+
+    `results`: the value's name and its place in the answer ("slots.0.start")."""
+
+    id: str
+    tool: str
+    arguments: dict[str, str | float | bool]
+    results: dict[str, str]
+    seconds: float
+    """Until when it must have answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Tell with `TimeUp` when so many seconds have passed."""
+
+    key: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End the call once everything said before is heard. Nothing follows."""
 
@@ -192,4 +235,4 @@ class End:
     reason: str
 
 
-Action = Say | Generate | ToolAnswer | Expect | Note | Transfer | End
+Action = Say | Generate | ToolAnswer | Expect | Note | Transfer | CallTool | StartTimer | End

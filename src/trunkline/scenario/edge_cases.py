@@ -100,6 +100,14 @@ class EdgeCases(BaseModel):
         limit=0,
         outcome="transfer_failed",
     )
+    working: EdgeCase = EdgeCase(
+        words=("One moment, please.", "I am still waiting for the answer. One moment, please."), limit=6
+    )
+    tool_failed: EdgeCase = EdgeCase(
+        words=("I am sorry, that does not work just now. A colleague will see to it. Goodbye.",),
+        limit=0,
+        outcome="tool_failed",
+    )
     too_long: EdgeCase = EdgeCase(
         words=("I have kept you long enough. Thank you for your time. Goodbye.",),
         limit=0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from trunkline.scenario.check import VARIABLE
+from trunkline.scenario.findings import VARIABLE
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.plan import ACKNOWLEDGEMENTS
 from trunkline.scenario.spoken import fill

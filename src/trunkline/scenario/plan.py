@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trunkline.scenario import tools, walk
+from trunkline.scenario import knowledge, tools, walk
 from trunkline.scenario.edge_cases import nth
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.numbers import plain
@@ -85,7 +85,8 @@ class Plan:
     """`calls`: tools with their arguments, in order. `words`: what the speaker of the plan says; words
     that belong to the engine (fixed steps, endings) are not in it. `case`: the edge case it is, if
     one. `sure`: nothing is guessed. `local`: sure, and no freedom of words is needed. `simple`: sure, and
-    no more than a yes, a no, a number or a named choice. `unclear`: not understood."""
+    no more than a yes, a no, a number or a named choice. `unclear`: not understood. `known`: a question
+    that the scenario's knowledge answers."""
 
     calls: tuple[Call, ...] = ()
     words: str = ""
@@ -94,6 +95,7 @@ class Plan:
     simple: bool = False
     sure: bool = False
     unclear: bool = False
+    known: bool = False
 
 
 def make_plan(scenario: Scenario, state: State, text: str) -> Plan:
@@ -287,6 +289,8 @@ def _without_tools(scenario: Scenario, state: State, heard: Understanding) -> Pl
         return Plan(words="Please, go on.")
     first = heard.said.split(" ", 1)[0] if heard.said else ""
     if first in _QUESTION_WORDS or heard.text.rstrip().endswith("?"):
+        if found := knowledge.answer(scenario, heard.text):
+            return Plan(words=_joined(fill(found, scenario, state), _back_to(again)), known=True)
         words = nth(scenario.case("not_known").words, 1)
         return Plan(words=_joined(fill(words, scenario, state), _back_to(again)), unclear=True)
     words = nth(scenario.case("unclear").words, state.count("stuck") + 1)

@@ -15,7 +15,7 @@ from typing import Any
 
 from trunkline.errors import ParseError
 from trunkline.prompt import Message, Prompt
-from trunkline.scenario.check import says_it_is_an_ai
+from trunkline.scenario.check import DISCLOSES
 from trunkline.scenario.guardrail import check_sentence
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.numbers import plain
@@ -90,7 +90,7 @@ def _summary(scenario: Scenario, state: State) -> str:
 def _checks(scenario: Scenario, state: State) -> Iterator[Checked]:
     said = [line.text for line in state.lines if line.who == "agent" and line.text]
     if scenario.persona.discloses_ai and said:
-        told = says_it_is_an_ai(said[0])
+        told = bool(DISCLOSES.search(said[0]))
         why = "in its first words" if told else f"its first words were “{said[0][:80]}”"
         yield Checked("disclosure", "The first words say that it is an AI.", told, why)
     yield from _asked(scenario, state)
