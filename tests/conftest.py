@@ -7,10 +7,13 @@ looked for when their loop is about to close, since a closing loop cancels what 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import multiprocessing
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,10 @@ THREAD_GRACE = 2.0
 
 _LOOP_TURNS = 10
 """Turns of the loop in which cancelled tasks and closing transports may finish."""
+
+# No test reads or writes the user's own cache folder.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="trunkline-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 _close_runner = asyncio.Runner.close
 

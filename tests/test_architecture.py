@@ -32,10 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turn": {"audio"},
     "providers": {"audio"},
     "legs": {"sip", "rtp", "audio"},
-    "call": {"sip", "rtp", "audio", "turn", "providers", "scenario", "legs"},
+    "call": {"sip", "rtp", "audio", "turn", "providers", "scenario", "legs", "integrations"},
     "integrations": {"store"},
     "campaign": {"call", "store"},
-    "config": {"legs", "turn", "call"},
+    "config": {"legs", "turn", "call", "integrations"},
     "studio": {"call", "store", "campaign"},
 }
 """What each room may import beside itself and the vocabulary. No room but those below may import `config`."""

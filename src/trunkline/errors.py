@@ -8,6 +8,7 @@
     ├── MediaError             sockets or audio failed
     ├── RecordError            a record could not be written
     ├── CallRefused            a call cannot be taken or placed now
+    ├── ToolError              a tool that a scenario calls failed
     └── EngineError            an STT, LLM or TTS engine failed
         ├── EngineMissing      its package, model or program is not installed here
         ├── EngineKeyWrong     its credentials are missing or refused
@@ -85,6 +86,12 @@ class RecordError(TrunklineError):
 
 class CallRefused(TrunklineError):
     """A call cannot be taken or placed now: draining, over a limit, nobody there."""
+
+
+class ToolError(TrunklineError):
+    """A tool that a scenario calls (HTTP, MCP, a function) failed; `where` names it."""
+
+    verdict = Verdict.TELL_CALLER
 
 
 class EngineError(TrunklineError):

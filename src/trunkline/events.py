@@ -199,6 +199,19 @@ class Final(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ToneHeard(Event):
+    """A single steady tone in the caller's sound, from `since` to `until`: no voice makes one.
+
+    `kind`: "beep", "cng" (a fax calls: 1100 Hz for half a second) or "ced" (a fax or modem answers: 2100 Hz;
+    told while it still sounds)."""
+
+    kind: str
+    hertz: float
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineEndOfTurn(Event):
     """The STT engine itself believes that the caller has finished (Deepgram Flux and its like)."""
 
@@ -305,6 +318,37 @@ class Interrupted(Event):
     why: str
 
 
+class Answerer(StrEnum):
+    """Who, or what, took the call."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    """A mailbox or an answering machine: a message can be left after its beep."""
+    IVR = "ivr"
+    """A menu: "press one for sales"."""
+    FAX = "fax"
+    MAILBOX_FULL = "mailbox-full"
+    """A mailbox that takes no message."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy(Event):
+    """What seems to have taken the call. May be taken back by another one: a person picks up."""
+
+    who: Answerer
+    why: str
+    """The evidence, strongest first: "words", "long greeting", "beep", …"""
+    confidence: float = 1.0
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxReady(Event):
+    """The machine records from now on: it has beeped, or has been silent for long after its greeting."""
+
+    why: str  # "beep", "silence", "limit"
+
+
 # --- thinking -------------------------------------------------------------------------------------
 
 
@@ -355,6 +399,18 @@ class GenerationDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnDecided(Event):
+    """What a caller's turn leads to was decided. `by`: "scenario" (typed understanding alone), or the
+    model that was asked. `agreed`: whether a model called the very tools that typed understanding would
+    have called; None where that was not sure, or decided itself."""
+
+    turn: int
+    by: str
+    simple: bool
+    agreed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuardrailBlocked(Event):
     """A sentence was replaced before it was spoken."""
 
@@ -373,6 +429,24 @@ class SynthesisStarted(Event):
 
     generation: int
     sentence: int
+    text: str
+    cached: bool = False
+    """Its sound is there already: nothing is synthesised, nor paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinesPrepared(Event):
+    """Fixed lines were synthesised ahead, for this call and those that come."""
+
+    lines: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenerSaid(Event):
+    """The model is slow: these few words are said first, as sentence 0 of the answer."""
+
+    generation: int
     text: str
 
 
@@ -458,6 +532,24 @@ class OptedOut(Event):
     """The caller does not want to be called again."""
 
     evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A step of the scenario calls a tool (not the model: that is `ToolCalled`)."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded(Event):
+    """What came of it: `ok`, or `why` not, after `seconds`."""
+
+    tool: str
+    ok: bool
+    seconds: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from trunkline.audio.level import (
     SILENT,
     first_audible,
     from_dbfs,
-    last_audible,
     peak_dbfs,
     rms_dbfs,
     to_dbfs,
@@ -44,21 +43,35 @@ def test_amplitude_and_level_are_each_others_inverse(level: float) -> None:
     assert to_dbfs(from_dbfs(level)) == pytest.approx(level)
 
 
-def test_first_and_last_audible_sample() -> None:
-    sound = bytes(200) + b"\x40\x1f" * 50 + bytes(300)
-    assert first_audible(sound, 8000) == 100 / 8000
-    assert last_audible(sound, 8000) == 150 / 8000
+def test_first_audible_sample() -> None:
+    assert first_audible(bytes(200) + b"\x40\x1f" * 50 + bytes(300), 8000) == 100 / 8000
     assert first_audible(bytes(320), 8000) is None
-    assert last_audible(bytes(320), 8000) is None
     assert first_audible(b"\x64\x00" * 160, 8000) is None  # 100 is -50 dBFS
     assert first_audible(b"\x00\x80", 8000) == 0  # the most negative sample has no positive
 
 
-@given(st.binary(max_size=600).map(lambda data: data[: len(data) & ~1]), st.floats(-60, -1))
-def test_audible_means_reaching_the_floor(pcm: bytes, floor: float) -> None:
-    loud = [i for i, v in enumerate(values(pcm)) if abs(int(v)) >= from_dbfs(floor)]
-    assert first_audible(pcm, 8000, floor) == (loud[0] / 8000 if loud else None)
-    assert last_audible(pcm, 8000, floor) == ((loud[-1] + 1) / 8000 if loud else None)
+def test_a_click_is_not_audible() -> None:
+    click = bytes(100) + b"\x00\x02" + bytes(600)  # 512: one sample at -36 dBFS
+    assert first_audible(click, 8000) is None
+    assert first_audible(click + sine(80, 1000), 8000) == pytest.approx(len(click) / 2 / 8000, abs=0.001)
+
+
+@given(st.binary(min_size=2, max_size=600).map(lambda data: data[: len(data) & ~1]), st.floats(-60, -1))
+def test_audible_means_carrying_the_floor_for_three_milliseconds(pcm: bytes, floor: float) -> None:
+    wave, bar = values(pcm), from_dbfs(floor)
+    width = min(len(wave), 24)
+    found = None
+    for start in range(len(wave) - width + 1):
+        window = wave[start : start + width]
+        if (window.astype(float) ** 2).sum() >= bar * bar * width * (1 + 1e-12):
+            found = start
+            break
+    heard = first_audible(pcm, 8000, floor)
+    if found is not None:
+        assert heard is not None
+        assert heard * 8000 <= found + width
+    if heard is not None:
+        assert abs(int(wave[round(heard * 8000)])) >= bar
 
 
 def test_a_ramp_ends_where_it_says() -> None:

@@ -23,7 +23,9 @@ from typing import Any
 
 from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.play import Play
 from trunkline.call.settings import CallSettings
+from trunkline.call.tool_work import RunsTools
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.events import Answer as Asked
@@ -35,6 +37,7 @@ from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.stt.fake import FakeSpeechToText, Utterance
 from trunkline.providers.tts.fake import FakeTextToSpeech
+from trunkline.providers.voice_cache import VoiceCache
 from trunkline.scenario.actions import (
     Action,
     AgentHeard,
@@ -69,6 +72,8 @@ class Says:
     """What the recogniser makes of it; "" for a sound that is no word."""
     loudness: float = 0.3
     lasts: float | None = None
+    pcm: bytes = b""
+    """Its sound, 16 bits at 8 kHz; a tone where none is given."""
 
     @property
     def end(self) -> float:
@@ -81,6 +86,20 @@ class Presses:
 
     at: float
     keys: str
+
+
+@dataclass(frozen=True)
+class Beeps:
+    """A steady tone of `hertz` from `at`, on the caller's side."""
+
+    at: float
+    lasts: float = 0.4
+    hertz: float = 1000.0
+    loudness: float = 0.2
+
+    @property
+    def end(self) -> float:
+        return self.at + self.lasts
 
 
 @dataclass
@@ -135,7 +154,7 @@ class Told:
     events: list[Event]
     agent_sound: list[tuple[float, float]]
     """Spans of agent sound at the caller's ear, seconds from the answer, 10 ms exact."""
-    play: SmallTalk
+    play: Any
     zero: float
 
     def of(self, *kinds: type[Event]) -> list[Event]:
@@ -164,9 +183,9 @@ class Told:
 
 
 def tell(
-    *lines: Says | Presses,
+    *lines: Says | Presses | Beeps,
     replies: Sequence[str] = ("I see.",),
-    play: SmallTalk | None = None,
+    play: Play | None = None,
     settings: CallSettings | None = None,
     lasts: float = 10.0,
     stt: dict[str, Any] | None = None,
@@ -176,27 +195,37 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
+    outbound: bool = False,
+    line_cache: VoiceCache | None = None,
+    model: LanguageModel | None = None,
+    tools: RunsTools | None = None,
     leg_says: Sequence[LegEvent] = (),
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
-    `voice` stands in for the fake one; `also_hears` gets each frame of the agent's; `leg_says` happens on
-    the agent's leg, at its times from the answer."""
+    `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
+    the agent called, and "the caller" is who, or what, answers. `leg_says` happens on the agent's
+    leg, at its times from the answer."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
         events: list[Event] = []
         ear = _Ear()
         near, far = MemoryLeg.pair(clock, lost=lost)
+        if outbound:
+            near, far = far, near
         zero = clock.now()
         spoken = [line for line in lines if isinstance(line, Says)]
-        mouth = _Mouth(spoken, zero)
+        mouth = _Mouth([line for line in lines if not isinstance(line, Presses)], zero)
         engines = Engines(
             [FakeSpeechToText(script=_script(spoken, zero), clock=clock, **(stt or {}))],
-            FakeLanguageModel(
+            model
+            or FakeLanguageModel(
                 **{"delay_ms": 0, "tokens_per_s": 0, "reply": "|".join(replies), **(llm or {})}, clock=clock
             ),
             voice
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
+            lines=line_cache,
+            tools=tools,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,
@@ -222,7 +251,7 @@ def tell(
                 also_hears(frame)
 
         near.start(hear, mouth.next_frame)
-        hands = asyncio.create_task(_caller_acts(clock, near, zero, lines, lasts))
+        hands = asyncio.create_task(_caller_acts(clock, near, zero, lines, lasts, answers=outbound))
         if loses_audio_at is not None:
             # The leg says so after a second without a packet.
             clock.call_at(
@@ -244,9 +273,17 @@ def tell(
 
 
 async def _caller_acts(
-    clock: VirtualClock, leg: MemoryLeg, zero: float, lines: Sequence[Says | Presses], lasts: float
+    clock: VirtualClock,
+    leg: MemoryLeg,
+    zero: float,
+    lines: Sequence[Says | Presses | Beeps],
+    lasts: float,
+    *,
+    answers: bool,
 ) -> None:
-    """Press the keys at their times, hang up in the end."""
+    """Take the call where it is ours to take, press the keys at their times, hang up in the end."""
+    if answers:
+        await leg.answer()
     presses = [
         (line.at + 0.3 * n, key)
         for line in lines
@@ -276,9 +313,9 @@ def _script(lines: Sequence[Says], zero: float) -> list[Utterance]:
 
 
 class _Mouth:
-    """The caller's sound: a 300 Hz tone while a line lasts."""
+    """The caller's sound: a 300 Hz tone while a line lasts, and its beeps."""
 
-    def __init__(self, lines: Sequence[Says], zero: float) -> None:
+    def __init__(self, lines: Sequence[Says | Beeps], zero: float) -> None:
         self._lines = lines
         self._zero = zero
 
@@ -288,11 +325,19 @@ class _Mouth:
         samples = array("h", bytes(320))
         audible = False
         for line in self._lines:
+            hertz = line.hertz if isinstance(line, Beeps) else 300
             first = max(0, round((line.at - start) * RATE))
             last = min(160, round((line.end - start) * RATE))
+            voice = memoryview(line.pcm).cast("h") if isinstance(line, Says) and line.pcm else None
             for n in range(first, last):
                 audible = True
-                samples[n] = int(32767 * line.loudness * math.sin(2 * math.pi * 300 * n / RATE))
+                if voice is not None:
+                    place = n - round((line.at - start) * RATE)
+                    samples[n] = voice[place] if place < len(voice) else 0
+                    continue
+                samples[n] = int(
+                    32767 * line.loudness * math.sin(2 * math.pi * hertz * (n + round(start * RATE)) / RATE)
+                )
         return samples.tobytes() if audible else None
 
 

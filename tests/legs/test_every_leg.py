@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from legs.ari_ends import ari_call
+from legs.browser_ends import browser_socket_call, webrtc_call
 from legs.carrier_ends import twilio_call
 from legs.far_ends import Open, memory_call, sip_call
 from legs.leg_conformance import CHECKS, Check, checked
@@ -18,6 +20,10 @@ LEGS: dict[str, Open] = {
     "telnyx-pcma": lambda: telnyx_call(codec="PCMA"),
     "vonage": vonage_call,
     "vonage-8k": lambda: vonage_call(rate=8000),
+    "browser-websocket": browser_socket_call,
+    "browser-webrtc": webrtc_call,
+    "ari": ari_call,
+    "ari-16k": lambda: ari_call(format="slin16"),
     "telnyx-l16": lambda: telnyx_call(codec="L16", rate=16000),
 }
 

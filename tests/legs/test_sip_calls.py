@@ -193,11 +193,11 @@ async def test_garbage_on_the_port_is_counted_and_the_next_call_goes_through() -
         await all_events(calling)
 
 
-async def test_an_end_that_cannot_be_transferred_says_so_and_the_call_goes_on() -> None:
+async def test_an_end_that_will_not_be_transferred_says_so_and_the_call_goes_on() -> None:
     async with two_phones() as (one, two):
         calling, called = await connected(one, two)
         assert Can.TRANSFER in calling.can
-        assert await calling.transfer("+15551234") is TransferResult.NOT_SUPPORTED
+        assert await calling.transfer("+15551234") is TransferResult.DECLINED
         assert not calling.ended
         await called.hang_up()
         with pytest.raises(SipError):

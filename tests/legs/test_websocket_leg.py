@@ -15,9 +15,10 @@ from trunkline.clock import VirtualClock, run_virtual
 from trunkline.errors import CallRefused, MediaError, SipError
 from trunkline.events import CallAnswered, HungUp, MediaBack, MediaLost
 from trunkline.legs.call_control import StreamSettings
+from trunkline.legs.carried_leg import EVENTS_BOUND
 from trunkline.legs.leg import Can, LegInfo, TransferResult
 from trunkline.legs.stream import Happening, Heard, Message, Opened, Played, Stopped
-from trunkline.legs.websocket_leg import EVENTS_BOUND, StreamLeg
+from trunkline.legs.websocket_leg import StreamLeg
 from trunkline.rtp.pacer import Pacer
 
 SOUND = tone(8000)

@@ -13,7 +13,7 @@ import pytest
 
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused
-from trunkline.events import CallAnswered, CallRinging
+from trunkline.events import CallAnswered, CallRinging, Dtmf
 from trunkline.legs.leg import TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.rtp.pacer import Pacer
@@ -153,3 +153,44 @@ async def test_sipp_wants_a_password_for_the_call_and_for_its_end(tmp_path: Path
         )
         await leg.answer()
         await leg.hang_up()
+
+
+async def test_sipp_answers_early_and_reliably(tmp_path: Path) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "early_reliably", there, "-m", "1"):
+        leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
+        await leg.answer()
+        assert leg.quality().codec == "PCMA"
+        await leg.hang_up()
+
+
+async def test_sipp_sends_the_call_on(tmp_path: Path) -> None:
+    there = free_port()
+    async with phone() as service, sipp(tmp_path, "redirects", there, "-m", "1"):
+        leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
+        await leg.answer()
+        await leg.hang_up()
+
+
+async def test_sipp_agrees_on_a_session_interval_and_refreshes(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "refreshes", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.answer()
+        assert [type(event).__name__ async for event in leg.events()] == ["CallAnswered", "HungUp"]
+
+
+async def test_sipp_holds_in_every_form_and_changes_its_mind(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "holds", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.answer()
+        leg.start(lambda frame: None, lambda at: None)
+        keys = [event.digit async for event in leg.events() if isinstance(event, Dtmf)]
+        assert keys == ["5"]
+        assert leg.quality().codec == "PCMA"
+
+
+async def test_sipp_may_not_have_us_call_somebody(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "refers_us", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.answer()
+        assert [type(event).__name__ async for event in leg.events()] == ["CallAnswered", "HungUp"]

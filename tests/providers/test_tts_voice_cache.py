@@ -56,8 +56,8 @@ def cached(voice: CountingVoice, cache: VoiceCache, words_per_minute: int = 160)
 async def test_a_prepared_line_is_not_synthesised_again() -> None:
     inner = CountingVoice()
     voice = cached(inner, VoiceCache())
-    assert await voice.prepare(["Hello.", "Bye.", "Hello."]) == 2
-    assert await voice.prepare(["Hello."]) == 0
+    assert (await voice.prepare(["Hello.", "Bye.", "Hello."])).lines == 2
+    assert (await voice.prepare(["Hello."])).lines == 0
     said = await say(voice, "Hello.")
     assert said.pcm == sound_of("Hello.") * 2
     assert said.marks == ((0.5, 1), (1.0, 6))
@@ -77,15 +77,15 @@ async def test_lines_survive_a_restart_on_disk(tmp_path: Path) -> None:
     await cached(CountingVoice(), VoiceCache(tmp_path)).prepare(["Hello."])
     inner = CountingVoice()
     voice = cached(inner, VoiceCache(tmp_path))
-    assert await voice.prepare(["Hello."]) == 0
+    assert (await voice.prepare(["Hello."])).lines == 0
     assert (await say(voice, "Hello.")).pcm == sound_of("Hello.") * 2
     assert inner.said == []
 
 
 async def test_another_pace_is_another_line(tmp_path: Path) -> None:
     cache = VoiceCache(tmp_path)
-    assert await cached(CountingVoice(), cache).prepare(["Hello."]) == 1
-    assert await cached(CountingVoice(), cache, words_per_minute=150).prepare(["Hello."]) == 1
+    assert (await cached(CountingVoice(), cache).prepare(["Hello."])).lines == 1
+    assert (await cached(CountingVoice(), cache, words_per_minute=150).prepare(["Hello."])).lines == 1
 
 
 def test_every_part_of_the_key_counts() -> None:
@@ -106,9 +106,9 @@ async def test_a_damaged_file_is_ignored_and_removed(tmp_path: Path, damage: byt
     (path,) = tmp_path.iterdir()  # noqa: ASYNC240 (a test's own folder)
     path.write_bytes(damage)
     inner = CountingVoice()
-    assert await cached(inner, VoiceCache(tmp_path)).prepare(["Hello."]) == 1
+    assert (await cached(inner, VoiceCache(tmp_path)).prepare(["Hello."])).lines == 1
     assert inner.said == ["Hello."]
-    assert await cached(CountingVoice(), VoiceCache(tmp_path)).prepare(["Hello."]) == 0
+    assert (await cached(CountingVoice(), VoiceCache(tmp_path)).prepare(["Hello."])).lines == 0
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
@@ -135,8 +135,8 @@ async def test_the_disk_keeps_within_its_size_and_drops_the_oldest(tmp_path: Pat
         await voice.prepare([text])
         path = tmp_path / f"{voice._key(text)}.voice"
         os.utime(path, (number, number))
-    assert await voice.prepare(["line1"]) == 0  # used again: now the youngest
-    assert await voice.prepare(["line4"]) == 1
+    assert (await voice.prepare(["line1"])).lines == 0  # used again: now the youngest
+    assert (await voice.prepare(["line4"])).lines == 1
     left = {text for text in ("line1", "line2", "line3", "line4") if await cache.find(voice._key(text))}
     assert left == {"line1", "line3", "line4"}
 
@@ -154,14 +154,14 @@ async def test_a_disk_that_cannot_be_written_costs_only_the_saving(tmp_path: Pat
     file = tmp_path / "file"
     file.write_text("not a folder")
     voice = cached(CountingVoice(), VoiceCache(file / "below"))
-    assert await voice.prepare(["Hello."]) == 1
+    assert (await voice.prepare(["Hello."])).lines == 1
     assert (await say(voice, "Hello.")).pcm
 
 
 async def test_a_line_that_fails_is_spoken_live_and_silence_is_not_kept() -> None:
     inner = CountingVoice(broken="Bad.")
     voice = cached(inner, VoiceCache())
-    assert await voice.prepare(["Bad.", "Good."]) == 1
+    assert (await voice.prepare(["Bad.", "Good."])).lines == 1
     with pytest.raises(EngineDown):
         await say(voice, "Bad.")
     await voice.prepare([""])
@@ -181,3 +181,28 @@ async def test_a_spare_voice_prepares(tmp_path: Path) -> None:
     assert (inner.said, spare.said) == ([], ["a"])
     await voice.close()
     assert (inner.closed, spare.closed) == (1, 1)
+
+
+async def test_private_lines_are_never_written(tmp_path: Path) -> None:
+    cache = VoiceCache(tmp_path)
+    voice = cached(CountingVoice(), cache)
+    made = await voice.prepare(["Hello, Dana."], private=True)
+    assert (made.lines, made.characters) == (1, len("Hello, Dana."))
+    assert voice.knows("Hello, Dana.")
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 (a test's own folder)
+
+
+async def test_what_one_call_is_making_no_other_makes() -> None:
+    cache, first, second = VoiceCache(), CountingVoice(), CountingVoice()
+    made = await asyncio.gather(
+        cached(first, cache).prepare(["a", "b"]), cached(second, cache).prepare(["a", "b"])
+    )
+    assert sorted(first.said + second.said) == ["a", "b"]
+    assert sum(each.lines for each in made) == 2
+    assert (await cached(second, cache).prepare(["a", "b"])).lines == 0
+
+
+async def test_a_line_that_was_given_up_may_be_made_again() -> None:
+    cache = VoiceCache()
+    assert (await cached(CountingVoice(broken="a"), cache).prepare(["a"])).lines == 0
+    assert (await cached(CountingVoice(), cache).prepare(["a"])).lines == 1

@@ -6,6 +6,8 @@ from scenario.talks import SMALL
 from trunkline.scenario.load import examine
 
 BIG = "  big: {kind: end, outcome: big, say: Goodbye to many.}\n"
+CALL = "  look: {kind: call, tool: find, results: {slot: a}, edges: [to: little]}\n"
+FIND = "tools: {find: {about: a slot}}\n"
 SAY_BIG = "  big: {kind: say, say: Again., edges: [{to: bigger}]}\n"
 
 
@@ -36,11 +38,70 @@ SAY_BIG = "  big: {kind: say, say: Again., edges: [{to: bigger}]}\n"
         (
             "      - to: little\n",
             "      - {when: size > 10, to: little}\n      - to: little\n",
-            "warning: two edges have the condition 'size > 10'",
+            "warning: this edge can never be taken: those before it hold wherever it does",
         ),
         ("an AI assistant.", "of Acme.", "warning: the first words do not say that this is an AI"),
         ("Goodbye to few.", "word " * 30 + "word.", "warning: a sentence of 31 words"),
-        ("Hello, this", "Hello {size}, this", "OK"),
+        ("Hello, this", "Hello {size}, this", "'size' may not be known yet here"),
+        ("Hello, this is Ann, an AI assistant.", "'Hello {size|all}, I am an AI.'", "OK"),
+        ("Goodbye to many.", "'Goodbye, all {size}.'", "OK"),
+        (
+            "- to: little\n",
+            "- {when: size < 20, to: little}\n      - to: big\n",
+            "this overlaps with 'size > 10'",
+        ),
+        ("- to: little\n", "- {when: size > 5, to: little}\n      - to: big\n", "OK"),
+        ("size > 10", "size > 10 and size < 5", "can never be true"),
+        ("size > 10", "size == 'ten'", "\"size == 'ten'\" can never be true"),
+        ("size > 10", "shoe > 10", "error: 'shoe' is no field and no fact"),
+        (
+            "- to: little\n",
+            "- {when: size > 20, to: little}\n      - to: little\n",
+            "x:22: warning: this edge can never be taken: those before it hold wherever it does",
+        ),
+        ("- to: little\n", "- {event: tool_failed, to: big}\n      - to: little\n", "calls no tool"),
+        ("- to: little\n", "- {event: transfer_failed, to: big}\n      - to: little\n", "transfers nothing"),
+        ("- to: little\n", "- {event: time, to: big}\n      - to: little\n", "the step has no `seconds`"),
+        ("- to: little\n", "- {event: key_12, to: big}\n      - to: little\n", "no event is called 'key_12'"),
+        (
+            "- to: little\n",
+            "- {intent: 'no', to: big}\n      - {intent: 'no', to: little}\n      - to: little\n",
+            "two edges wait for 'no'",
+        ),
+        (
+            BIG,
+            "  big: {kind: ask, field: size, edges: [to: little]}\n",
+            "'size' is asked already at step 'hello'",
+        ),
+        (
+            "steps:\n",
+            FIND + "steps:\n" + CALL,
+            "the tool of 'look' has no fallback",
+        ),
+        ("steps:\n", "steps:\n" + CALL, "error: no tool is called 'find'"),
+        ("steps:\n", FIND + "steps:\n" + CALL.replace("slot", "size"), "error: 'size' is a field already"),
+        (
+            BIG,
+            BIG + "  note: {kind: voicemail, say: Call us.}\n",
+            "the message does not say that it is from an AI",
+        ),
+        ("start: hello\n", "start: hello\nescalation: [{turns: 9, to: desk}]\n", "no step is called 'desk'"),
+        (
+            "start: hello\n",
+            "start: hello\nescalation: [{when: mood == 'bad', to: big}]\n",
+            "'mood' is no field and no fact",
+        ),
+        (
+            "start: hello\n",
+            "start: hello\nescalation: [{intent: moo, to: big}]\n",
+            "no intent is called 'moo'",
+        ),
+        ("start: hello\n", "start: hello\nescalation: [{to: big}]\n", "an escalation has one of"),
+        (
+            "start: hello\n",
+            "start: hello\nedge_cases: {hold: {words: ['Hold on, {nobody}.']}}\n",
+            "error: {nobody} has no source",
+        ),
         (
             BIG,
             BIG + "  hand: {kind: transfer, target: 'sip:x@y', edges: [{to: little}]}\n",

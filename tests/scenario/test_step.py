@@ -148,9 +148,10 @@ def test_the_end_ends() -> None:
         MustEnd("drain"),
         AudioLost(5),
         TransferEnded("busy"),
-        AgentHeard("Goodbye."),
     ):
         assert step(scenario, state, happening) == (state, [])
+    after, actions = step(scenario, state, AgentHeard("Goodbye to few."))
+    assert (after.last_said(), after.outcome, actions) == ("Goodbye to few.", "little", [])
     _, answer = called(scenario, state, "set_field", name="size", value=3)
     assert answer.refused
 

@@ -1,5 +1,6 @@
 """Random calls: they end within their limits, lose no field, and always leave somebody to act next."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,7 +127,8 @@ class Walk:
         assert lost <= {before.unconfirmed}, happening
         assert all(after.count(f"step:{name}") <= MOST_VISITS for name in self.scenario.steps)
         if before.ended:
-            assert after == before
+            # What was still heard is noted, and nothing else.
+            assert after == replace(before, lines=after.lines, interrupted=after.interrupted)
         elif not after.ended:
             assert after.step in self.scenario.steps
         assert after.turn <= self.scenario.limits.turns + 1

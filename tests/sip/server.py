@@ -31,7 +31,13 @@ class Server:
         return not self.agent.outbox
 
     def answer(self, request: Request, status: int, *headers: tuple[str, str], body: bytes = b"") -> Response:
-        response = respond(request, status, to_tag="server")
+        return self.answer_as("server", request, status, *headers, body=body)
+
+    def answer_as(
+        self, tag: str, request: Request, status: int, *headers: tuple[str, str], body: bytes = b""
+    ) -> Response:
+        """An answer of one of several phones, which `tag` tells apart."""
+        response = respond(request, status, to_tag=tag)
         for name, value in headers:
             response.headers.add(name, value)
         response.body = body

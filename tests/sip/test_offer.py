@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trunkline.errors import ParseError, SipError
 from trunkline.sip.offer import Terms
 from trunkline.sip.sdp import parse_sdp
-from trunkline.sip.sdp_codecs import PCMA, PCMU
+from trunkline.sip.sdp_codecs import L16, OPUS, PCMA, PCMU, Codec
 
 
 def terms(*codecs: str, host: str = "192.0.2.1") -> Terms:
@@ -169,3 +169,57 @@ def test_never_a_codec_that_was_not_offered(formats: list[str], ours: list[str])
     assert set(parse_sdp(answer).media[0].formats) <= set(formats)
     assert str(agreement.codec.payload_type) in formats
     assert agreement.codec.name in ours
+
+
+def test_an_offer_after_theirs_keeps_their_sections_and_payload_types() -> None:
+    """What a re-INVITE without SDP is answered with, and how our hold is asked for."""
+    ours = Terms("192.0.2.1", 4000, (OPUS, PCMU), session_id=7)
+    ours.answer(
+        sdp(
+            "m=video 6000 RTP/AVP 31",
+            "m=audio 5000 RTP/AVP 111 96 0",
+            "a=rtpmap:111 opus/48000/2",
+            "a=rtpmap:96 telephone-event/48000",
+            "m=application 5002 UDP/BFCP *",
+        )
+    )
+    offer = parse_sdp(ours.offer(hold=True))
+    assert [(media.kind, media.port) for media in offer.media] == [
+        ("video", 0),
+        ("audio", 4000),
+        ("application", 0),
+    ]
+    audio = offer.media[1]
+    assert audio.attribute("sendonly") == ""
+    maps = audio.rtpmaps()
+    assert (maps[111], maps[96]) == (("OPUS", 48000, 2), ("TELEPHONE-EVENT", 48000, 1))
+    agreement = ours.take_answer(
+        sdp("m=video 0 RTP/AVP 31", "m=audio 5000 RTP/AVP 0", "a=recvonly", "m=application 0 UDP/BFCP *")
+    )
+    assert (agreement.codec.name, agreement.send, agreement.receive) == ("PCMU", True, False)
+
+
+def test_what_counts_is_offered_again_without_a_new_version() -> None:
+    one, two = terms("PCMU", "PCMA"), terms("PCMA", host="192.0.2.2")
+    answer, _ = two.answer(one.offer())
+    two.repeat()
+    back, _ = one.answer(answer)
+    again = two.take_answer(back)
+    assert (again.codec.name, again.host) == ("PCMA", "192.0.2.1")
+    assert parse_sdp(answer).version == parse_sdp(two.offer()).version
+
+
+@given(
+    st.permutations([96, 97, 101, 102, 103, 111]), st.sampled_from([(OPUS, PCMU), (L16, OPUS), (PCMU, L16)])
+)
+def test_a_payload_type_never_changes_its_meaning(types: list[int], codecs: tuple[Codec, ...]) -> None:
+    ours = Terms("192.0.2.1", 4000, codecs, session_id=7)
+    names = ["opus/48000/2", "L16/16000", "telephone-event/8000", "telephone-event/48000"]
+    maps = [f"a=rtpmap:{number} {name}" for number, name in zip(types, names, strict=False)]
+    formats = " ".join(map(str, types[:4]))
+    _, agreement = ours.answer(sdp(f"m=audio 5000 RTP/AVP {formats} 0", *maps))
+    meant = {codec.payload_type: (codec.name, codec.clock) for codec in agreement.receivable}
+    offered = parse_sdp(ours.offer()).media[0].rtpmaps()
+    assert len(parse_sdp(ours.offer()).media[0].formats) == len(set(parse_sdp(ours.offer()).media[0].formats))
+    for payload_type, (name, clock, _) in offered.items():
+        assert meant.get(payload_type, (name, clock)) == (name, clock)

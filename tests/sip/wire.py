@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from trunkline.sip.hop import Hop
 from trunkline.sip.layer import Identity
+from trunkline.sip.options import Options
 from trunkline.sip.session import Phase, Session
 from trunkline.sip.signals import Accepted, Ended, Failed, Incoming, Reoffered, Signal
 from trunkline.sip.uri import parse_uri
@@ -47,12 +48,14 @@ class Phone:
     name: str
     host: str
     on: Callable[[Phone, Signal, float], None] = lambda phone, signal, at: None
+    options: Options | None = None
     signals: list[Signal] = field(default_factory=list)
     received: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hop = Hop("udp", self.host, 5060)
-        self.agent = UserAgent(Identity(self.name, lambda _: (self.host, 5060)), token=Ids(self.name))
+        identity = Identity(self.name, lambda _: (self.host, 5060))
+        self.agent = UserAgent(identity, token=Ids(self.name), options=self.options)
 
     @property
     def kinds(self) -> list[str]:

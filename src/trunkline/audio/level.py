@@ -14,6 +14,8 @@ import numpy as np
 SILENT = -120.0
 """The level given for digital silence; below that of a single least bit."""
 FULL_SCALE = 32768
+_AUDIBLE_SECONDS = 0.003
+"""How long a sound must carry its level to be heard; less is a click."""
 
 
 def to_dbfs(amplitude: float) -> float:
@@ -37,18 +39,19 @@ def peak_dbfs(pcm: bytes) -> float:
 
 
 def first_audible(pcm: bytes, rate: int, floor_dbfs: float = -45) -> float | None:
-    """Seconds from the start of the piece to its first sample at or above the floor; None if none is."""
-    floor = from_dbfs(floor_dbfs)
-    if audioop.max(pcm, 2) < floor:  # most pieces asked about are silent: 0.5 µs instead of 6
-        return None
-    loud = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)) >= floor
-    return int(loud.argmax()) / rate
+    """Seconds from the start of the piece to where it can be heard; None if nowhere.
 
-
-def last_audible(pcm: bytes, rate: int, floor_dbfs: float = -45) -> float | None:
-    """Seconds from the start of the piece to the end of its last sample at or above the floor."""
+    That is the first sample at the floor within the first 3 ms whose root mean square reaches it: a voice's
+    "t" has single peaks tens of milliseconds before it has sound that a person, or the judging ear, hears.
+    """
     floor = from_dbfs(floor_dbfs)
-    if audioop.max(pcm, 2) < floor:
+    if audioop.max(pcm, 2) < floor:  # most pieces asked about are silent: 0.5 µs instead of 20
         return None
-    loud = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)) >= floor
-    return (len(loud) - int(loud[::-1].argmax())) / rate
+    wave = np.frombuffer(pcm, "<i2").astype(np.float64)
+    width = min(len(wave), max(1, round(_AUDIBLE_SECONDS * rate)))
+    energy = np.concatenate(([0.0], np.cumsum(wave * wave)))
+    carried = energy[width:] - energy[:-width] >= floor * floor * width
+    if not carried.any():
+        return None
+    start = int(carried.argmax())
+    return (start + int((np.abs(wave[start : start + width]) >= floor).argmax())) / rate

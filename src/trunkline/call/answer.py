@@ -8,12 +8,13 @@ effects) until `commit`, and `drop` leaves no trace but its cost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from trunkline.call.openers import Openers
 from trunkline.call.play import Play
 from trunkline.call.sentences import SentenceCutter
 from trunkline.call.settings import CallSettings
@@ -26,13 +27,18 @@ from trunkline.events import (
     GenerationDone,
     GenerationStarted,
     GuardrailBlocked,
+    OpenerSaid,
     ToolCalled,
     Trouble,
+    TurnDecided,
 )
-from trunkline.prompt import Delta, Prompt, Token, ToolCall, Usage
+from trunkline.prompt import Delta, Token, ToolCall, Usage
+from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import LanguageModel
 from trunkline.scenario.actions import (
     Action,
+    CallerSaid,
+    CallTool,
     End,
     Expect,
     Generate,
@@ -43,9 +49,12 @@ from trunkline.scenario.actions import (
     MustEnd,
     Note,
     Say,
+    StartTimer,
     ToolAnswer,
     Transfer,
 )
+
+_Call = tuple[str, dict[str, Any]]
 
 MAX_ROUNDS = 4
 """How often a model may be asked again within one answer (after tools), so that none goes in circles."""
@@ -57,6 +66,8 @@ class Tools:
 
     play: Play
     model: LanguageModel
+    simple_model: LanguageModel
+    """What answers the turns that typed understanding is sure of; may be `model` itself."""
     speaker: Speaker
     settings: CallSettings
     clock: Clock
@@ -65,6 +76,10 @@ class Tools:
     """Gives a scenario's event its time."""
     expect: Callable[[Expect], None]
     wall: Callable[[], datetime]
+    openers: Openers
+    call_tool: Callable[[CallTool], None]
+    """Begins to carry it out; its result comes to the thinker."""
+    start_timer: Callable[[StartTimer], None]
 
 
 class Answer:
@@ -85,6 +100,8 @@ class Answer:
         self.written = asyncio.Event()
         """All of its words are known."""
         self.dropped = False
+        self.begun = False
+        """Its turn to speak has come: `state` is its own."""
         # Who is told goodbye because the call must end is told all of it.
         interruptible = not isinstance(happening, MustEnd)
         self.utterance = tools.speaker.open(generation, held=held, interruptible=interruptible)
@@ -94,6 +111,9 @@ class Answer:
         self._text: list[str] = []
         self._usage = Usage()
         self._said_any = False
+        self._called: list[_Call] = []
+        self._asking = False
+        self._opener: asyncio.TimerHandle | None = None
 
     # --- deciding about it ------------------------------------------------------------------------
 
@@ -106,11 +126,13 @@ class Answer:
             effect()
         self._deferred.clear()
         self._tools.speaker.release(self.utterance)
+        self._await_opener()
 
     def drop(self, why: str) -> None:
         """Nothing (more) of it will be said or done. The task that runs it is to be cancelled."""
         if not self.dropped:
             self.dropped = True
+            self._no_opener()
             self._deferred.clear()
             self._tools.speaker.drop(self.utterance, why)
 
@@ -118,8 +140,10 @@ class Answer:
 
     async def write(self) -> None:
         """Ask the scenario, and the model where the scenario says so, until all words are known."""
+        self.begun = True
         try:
-            await self._carry_out(self._step(self.happening), MAX_ROUNDS)
+            await self._carry_out(actions := self._step(self.happening), MAX_ROUNDS)
+            self._tell_who_decided(actions)
             if self._started:
                 self._tools.emit(
                     GenerationDone(
@@ -132,10 +156,25 @@ class Answer:
                     )
                 )
         finally:
+            self._no_opener()
             self._tools.speaker.seal(self.utterance)
             if not self._said_any:
                 self._tools.speaker.drop(self.utterance, "nothing to say")
             self.written.set()
+
+    def _tell_who_decided(self, actions: list[Action]) -> None:
+        if not isinstance(self.happening, CallerSaid):
+            return
+        asked = next((action for action in actions if isinstance(action, Generate)), None)
+        by, simple, agreed = "scenario", True, None
+        if asked is not None:
+            simple = asked.simple
+            model = self._tools.simple_model if simple else self._tools.model
+            by = model.name
+            if asked.foreseen is not None and by != LocalBrain.name:
+                agreed = _same_calls(self._called, asked.foreseen)
+        turn = self.turn
+        self._later(lambda: self._tools.emit(TurnDecided(self._tools.clock.now(), turn, by, simple, agreed)))
 
     def _step(self, happening: Happening) -> list[Action]:
         self.state, actions = self._tools.play.step(self.state, happening)
@@ -150,11 +189,15 @@ class Answer:
                     self._say_all(action.text)
                 case Generate():
                     self._mark_interruptible(action.interruptible)
-                    await self._generate(action.prompt, rounds)
+                    await self._generate(action, rounds)
                 case Note():
                     self._later(lambda event=action.event: self._tools.emit(self._tools.stamp(event)))  # type: ignore[misc]
                 case Expect():
                     self._later(lambda expect=action: self._tools.expect(expect))  # type: ignore[misc]
+                case CallTool():
+                    self._later(lambda call=action: self._tools.call_tool(call))  # type: ignore[misc]
+                case StartTimer():
+                    self._later(lambda timer=action: self._tools.start_timer(timer))  # type: ignore[misc]
                 case Transfer() | End():
                     self.finale = action
                 case ToolAnswer():
@@ -185,23 +228,46 @@ class Answer:
             self._say(sentence)
 
     def _say(self, sentence: str) -> None:
+        self._no_opener()
         self._text.append(sentence)
         self._said_any = True
         self._tools.speaker.say(self.utterance, sentence)
 
     # --- the model --------------------------------------------------------------------------------
 
-    async def _generate(self, prompt: Prompt, rounds: int) -> None:
-        self._begin(self._tools.model.name)
+    def _await_opener(self) -> None:
+        """From when the caller has finished and the model was asked, it has so long until one is said."""
+        if self.committed and self._asking and not self._said_any and self._opener is None:
+            clock = self._tools.clock
+            self._opener = clock.call_at(clock.now() + self._tools.settings.opener_after, self._say_opener)
+
+    def _no_opener(self) -> None:
+        self._asking = False
+        if self._opener is not None:
+            self._opener.cancel()
+
+    def _say_opener(self) -> None:
+        happening = self.happening
+        if not self._asking or not isinstance(happening, CallerSaid):
+            return
+        if words := self._tools.openers.choose(happening.text, self.turn):
+            self._tools.emit(OpenerSaid(self._tools.clock.now(), self.generation, words))
+            self._say(words)
+
+    async def _generate(self, asked: Generate, rounds: int) -> None:
+        model = self._tools.simple_model if asked.simple else self._tools.model
+        self._begin(model.name)
+        self._asking = not self._said_any
+        self._await_opener()
         if rounds <= 0:
             await self._fail("the model called tools again and again without an answer", rounds)
             return
         cutter = SentenceCutter()
         said: list[str] = []
         try:
-            async with aclosing(self._tools.model.stream(prompt)) as stream:
+            async with aclosing(model.stream(asked.prompt)) as stream:
                 first = True
-                while (delta := await self._next_delta(stream, first)) is not None:
+                while (delta := await self._next_delta(stream, first, model.name)) is not None:
                     if first and not isinstance(delta, Usage):
                         self._tools.emit(FirstToken(self._tools.clock.now(), self.generation))
                         first = False
@@ -214,7 +280,7 @@ class Answer:
                         case Usage():
                             self._count(delta)
             if first:
-                raise EngineDown("the model gave nothing", where=self._tools.model.name)
+                raise EngineDown("the model gave nothing", where=model.name)
         except EngineError as error:
             now = self._tools.clock.now()
             self._tools.emit(Trouble(now, "llm", type(error).__name__, str(error), error.verdict))
@@ -228,20 +294,22 @@ class Answer:
     async def _fail(self, why: str, rounds: int) -> None:
         await self._carry_out(self._step(ModelFailed(why)), min(rounds, 0))
 
-    async def _next_delta(self, stream: object, first: bool) -> Delta | None:
+    async def _next_delta(self, stream: object, first: bool, model: str) -> Delta | None:
         settings = self._tools.settings
         limit = settings.first_token_timeout if first else settings.token_timeout
         try:
             async with asyncio.timeout(limit):
                 return await anext(stream, None)  # type: ignore[call-overload, no-any-return]
         except TimeoutError:
-            raise EngineTimeout(f"no token within {limit:g} s", where=self._tools.model.name) from None
+            raise EngineTimeout(f"no token within {limit:g} s", where=model) from None
 
     async def _call_tool(self, call: ToolCall, rounds: int) -> None:
         actions = self._step(ModelCalled(call.id, call.name, call.arguments, self._tools.wall()))
         refused = next((a.content for a in actions if isinstance(a, ToolAnswer) and a.refused), "")
         now = self._tools.clock.now()
         self._tools.emit(ToolCalled(now, self.generation, call.name, call.arguments, refused))
+        if not refused:
+            self._called.append((call.name, call.arguments))
         await self._carry_out(actions, rounds - 1)
 
     def _count(self, usage: Usage) -> None:
@@ -260,3 +328,21 @@ class Answer:
             words = replacement if rule else sentence
             if words.strip():
                 self._say(words)
+
+
+def _same_calls(made: Sequence[_Call], foreseen: Sequence[_Call]) -> bool:
+    """Whether these are the same tools with the same arguments, in any order; 20, 20.0 and "20" are
+    the same."""
+    return sorted(map(_plain_call, made)) == sorted(map(_plain_call, foreseen))
+
+
+def _plain_call(call: _Call) -> tuple[str, tuple[tuple[str, str], ...]]:
+    name, arguments = call
+    return name, tuple(sorted((key, _plain_value(value)) for key, value in arguments.items()))
+
+
+def _plain_value(value: object) -> str:
+    try:
+        return f"{float(value):g}"  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value).strip().casefold()

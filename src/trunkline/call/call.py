@@ -20,12 +20,14 @@ import structlog
 
 from trunkline.audio.frame import Frame
 from trunkline.call.answer import Tools
+from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import hand_off
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
+from trunkline.call.openers import Openers
 from trunkline.call.play import Play
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
@@ -33,10 +35,13 @@ from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
+from trunkline.call.tool_work import RunsTools, ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
 from trunkline.events import (
+    AnsweredBy,
+    Answerer,
     Backchannel,
     CallEnded,
     CallerSilent,
@@ -46,6 +51,8 @@ from trunkline.events import (
     Expecting,
     HungUp,
     Interrupted,
+    LinesPrepared,
+    MailboxReady,
     MediaBack,
     MediaLost,
     OutcomeDecided,
@@ -55,9 +62,11 @@ from trunkline.events import (
     TurnEnded,
     TurnLikely,
     TurnResumed,
+    TurnStarted,
 )
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
+from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import (
     LanguageModel,
     ListenOptions,
@@ -66,7 +75,8 @@ from trunkline.providers.protocols import (
     Voice,
     VoiceOptions,
 )
-from trunkline.scenario.actions import End, Expect, Transfer
+from trunkline.providers.voice_cache import Prepared, VoiceCache
+from trunkline.scenario.actions import End, Expect, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
 
@@ -87,6 +97,12 @@ class Engines:
     stt: Sequence[SpeechToText]
     llm: LanguageModel
     tts: TextToSpeech
+    lines: VoiceCache | None = None
+    """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
+    voice: str = ""
+    """The first voice's spec, by which its lines are known."""
+    tools: RunsTools | None = None
+    """What steps of kind call may use."""
 
     def names(self) -> dict[str, str]:
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
@@ -128,7 +144,11 @@ class Call:
     _outcome: str = ""
     _must_end: str = ""
     _handing_over: bool = False
+    _caller_speaks: bool = False
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _preparing: asyncio.Task[None] | None = None
+    _ahead: Prepared = field(default_factory=Prepared)
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -140,7 +160,14 @@ class Call:
             self._log.subscribe(self.recorder.event)
         self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
         self._emit(self._call_started())
+        self._preparing = asyncio.create_task(self._prepare_lines(), name="fixed lines")
         by, reason = await self._guarded()
+        self._preparing.cancel()
+        (failed,) = await asyncio.gather(self._preparing, return_exceptions=True)
+        if isinstance(failed, Exception):  # the lines were spoken live; somebody should know why
+            logger.error("fixed lines", exc_info=failed)
+        if self._ahead.lines:
+            self._emit(LinesPrepared(self.clock.now(), self._ahead.lines, self._ahead.characters))
         if self._speaker is not None:
             self._speaker.cut("the call ended")  # the record is to know what was heard
         self._floor.close()
@@ -157,6 +184,7 @@ class Call:
         """Who ended the call and why, whatever went wrong in it."""
         try:
             await self._answer()
+            self._answered.set()
             return await self._converse()
         except CallRefused as error:
             self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
@@ -192,9 +220,11 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
+        voice: Voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
         )
+        if (maker := self._line_maker()) is not None:
+            voice = maker.cached(voice)
         listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
         try:
             await listener.open(self.voice_batch, self.settings.vad)
@@ -210,13 +240,36 @@ class Call:
             await listener.close()
             await voice.close()
 
+    def _line_maker(self) -> LineMaker | None:
+        lines = self.engines.lines
+        return (
+            None if lines is None else LineMaker(self.engines.tts, lines, self.settings, self.engines.voice)
+        )
+
+    async def _prepare_lines(self) -> None:
+        """Make the play's fixed lines, beginning while it rings; the answer decides at which rate."""
+        if (maker := self._line_maker()) is None:
+            return
+        facts = {**self.facts, **self.leg.info.variables}
+        rate = self.leg.rate
+        await maker.prepare(self.play, facts, rate, self._made_ahead)
+        await self._answered.wait()
+        if self.leg.rate != rate:
+            await maker.prepare(self.play, facts, self.leg.rate, self._made_ahead)
+
+    def _made_ahead(self, made: Prepared) -> None:
+        self._ahead += made
+
     def _wire(self, voice: Voice, listener: Listener, tasks: CallTasks) -> None:
         self._listener = listener
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
+        model = model_reporting_to(self.engines.llm, self._engine_failed)
+        local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
         tools = Tools(
             play=play,
-            model=model_reporting_to(self.engines.llm, self._engine_failed),
+            model=model,
+            simple_model=LocalBrain(clock=self.clock) if local else model,
             speaker=self._speaker,
             settings=self.settings,
             clock=self.clock,
@@ -224,6 +277,11 @@ class Call:
             stamp=lambda event: replace(event, at=self.clock.now()),
             expect=self._expect,
             wall=self.clock.wall,
+            openers=Openers(self.settings.openers),
+            call_tool=ToolWork(
+                self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
+            ).begin,
+            start_timer=self._start_timer,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -240,7 +298,7 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame)
+            self._listener.hear(frame, tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
@@ -262,6 +320,8 @@ class Call:
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""
+        if isinstance(decision, TurnStarted | TurnEnded):
+            self._caller_speaks = isinstance(decision, TurnStarted)
         thinker, speaker, listener = self._thinker, self._speaker, self._listener
         if thinker is None or speaker is None or listener is None or self._ended.done():
             return
@@ -282,6 +342,20 @@ class Call:
                 thinker.turn_ended(decision)
             case CallerSilent():
                 thinker.caller_silent(decision)
+            case AnsweredBy():
+                thinker.call_taken(decision.who)
+            case MailboxReady():
+                thinker.call_taken(Answerer.MACHINE, ready=True)
+
+    def _came_from_outside(self, happening: ToolResult | TimeUp) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._thinker.from_outside(happening, caller_speaks=self._caller_speaks)
+
+    def _start_timer(self, timer: StartTimer) -> None:
+        self._at(
+            self.clock.now() + timer.seconds,
+            lambda: self._came_from_outside(TimeUp(timer.key, self.clock.wall())),
+        )
 
     def _expect(self, action: Expect) -> None:
         if self._listener is not None:

@@ -18,9 +18,9 @@ from trunkline.call.play import Play
 from trunkline.call.service import CallService
 from trunkline.errors import TrunklineError
 from trunkline.legs.call_control import StreamSettings
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carriers import CarrierSettings, Carrying
 from trunkline.legs.leg import LegInfo
-from trunkline.legs.websocket_leg import StreamLeg
 
 logger = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class CarrierService:
             self._service.take(leg, play_for(leg.info), listeners_for(leg.info)).add_done_callback(ended)
 
 
-async def _turn_away(leg: StreamLeg, why: str = "busy") -> None:
+async def _turn_away(leg: CarriedLeg, why: str = "busy") -> None:
     try:
         await leg.hang_up(why)
     except TrunklineError as error:  # the leg is closed here either way

@@ -36,6 +36,11 @@ class Floor:
         self._armed_for: float | None = None
         self._closed = False
 
+    @property
+    def wants_tones(self) -> bool:
+        """Whether turn-taking would learn something from a tone."""
+        return self._taking.wants_tones
+
     def feed(self, event: Event) -> None:
         """Log an event, let turn-taking decide, carry the decisions out."""
         self._queue.append(event)

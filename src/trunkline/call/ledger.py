@@ -31,6 +31,7 @@ from trunkline.events import (
     FirstToken,
     GenerationDropped,
     GenerationStarted,
+    OpenerSaid,
     Partial,
     SpeakingStarted,
     SynthesisStarted,
@@ -90,6 +91,10 @@ class Row:
     synthesis: float | None = None
     first_audio: float | None = None
     audible: float | None = None
+    opener: str = ""
+    """The word that covered a slow model: `audible` is its sound, and `answer` says when the rest came."""
+    answer: float | None = None
+    """With an opener: when the first sound of what followed it was made."""
     incomplete: str = ""
     """Why the row has no audible answer; empty when it has."""
 
@@ -131,6 +136,7 @@ class _Answer:
     first_token: float | None = None
     synthesis: float | None = None
     first_audio: float | None = None
+    opener: str = ""
 
 
 @dataclass(slots=True)
@@ -159,6 +165,10 @@ class Ledger:
                     del self._answers[next(iter(self._answers))]
             case FirstToken() | SynthesisStarted() | FirstAudio():
                 self._moment(event)
+                self._after_opener(event)
+            case OpenerSaid():
+                if event.generation in self._answers:
+                    self._answers[event.generation].opener = event.text
             case GenerationDropped():
                 self._answers.pop(event.generation, None)
             case SpeakingStarted():
@@ -190,6 +200,17 @@ class Ledger:
             case FirstAudio() if answer.first_audio is None:
                 answer.first_audio = event.at
 
+    def _after_opener(self, event: Event) -> None:
+        """What followed an opener comes when its row is complete already."""
+        row = self.rows[-1] if self.rows else None
+        if row is None or not row.opener:
+            return
+        match event:
+            case FirstToken(generation=row.generation) if row.first_token is None:
+                row.first_token = event.at
+            case FirstAudio(generation=row.generation, sentence=sentence) if sentence and row.answer is None:
+                row.answer = event.at
+
     def _audible(self, event: SpeakingStarted) -> Row | None:
         answer = self._answers.get(event.generation)
         row = self.rows[-1] if self.rows else None
@@ -203,6 +224,7 @@ class Ledger:
         row.synthesis = answer.synthesis
         row.first_audio = answer.first_audio
         row.audible = event.at
+        row.opener = answer.opener
         row.incomplete = ""
         return row
 
@@ -251,6 +273,7 @@ class Ledger:
                 ("synthesis", row.synthesis),
                 ("first_audio", row.first_audio),
                 ("audible", row.audible),
+                ("answer", row.answer),
             )
         }
         stages = {f"{stage}_ms": ms for stage, ms in row.stages(self.wire_delay).items()}
@@ -261,6 +284,7 @@ class Ledger:
             "speculative": row.speculative,
             "why": row.why,
             "incomplete": row.incomplete,
+            "opener": row.opener,
             **moments,
             **stages,
         }

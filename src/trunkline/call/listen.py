@@ -16,6 +16,7 @@ from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError
 from trunkline.events import Event, Expectation, SpeechStarted, SpeechStopped, SpeechWeighed, Trouble
 from trunkline.providers.protocols import ListenOptions, Recognition, SpeechToText
+from trunkline.turn.tones import ToneDetector
 
 MAX_FAILURES = 4
 """How often a call's recognition may fail before the call gives up on it."""
@@ -42,6 +43,7 @@ class Listener:
         self._recognition: Recognition | None = None
         self._track: Track | None = None
         self._expectation: Expectation | None = None
+        self._tones: ToneDetector | None = None
 
     async def open(self, batch: VoiceBatch, vad: str) -> None:
         """Open the first engine that opens. Raises its `EngineError` when none does."""
@@ -62,12 +64,17 @@ class Listener:
             return recognition
         raise failure
 
-    def hear(self, frame: Frame) -> None:
-        """20 ms of the caller."""
+    def hear(self, frame: Frame, *, tones: bool = False) -> None:
+        """20 ms of the caller. `tones`: whether a beep in them is to be told."""
         if self._recognition is not None:
             self._recognition.push(frame)
         if self._track is not None:
             self._track.push(frame)
+        if tones:
+            if self._tones is None:
+                self._tones = ToneDetector(self._options.rate)
+            for tone in self._tones.push(frame):
+                self._emit(tone)
 
     def played(self, pcm: bytes | None) -> None:
         """20 ms of the agent left; None: silence. Voice activity knows it again when it comes back."""

@@ -20,7 +20,7 @@ from typing import Any
 from trunkline.call.play import Play
 from trunkline.clock import Clock
 from trunkline.errors import ParseError
-from trunkline.events import ScenarioStepped, to_json
+from trunkline.events import Answerer, ScenarioStepped, to_json
 from trunkline.prompt import Prompt
 from trunkline.scenario.actions import Action, Expect, Generate, Happening, Note
 
@@ -84,7 +84,9 @@ def plain_action(action: Action) -> dict[str, Any]:
     name = type(action).__name__
     match action:
         case Generate():
-            return {"type": name, "prompt": digest(action.prompt), "interruptible": action.interruptible}
+            prompt = digest(action.prompt)
+            simple = {"simple": True} if action.simple else {}
+            return {"type": name, "prompt": prompt, "interruptible": action.interruptible, **simple}
         case Expect(expectation=expectation, silence=silence):
             heard = _short([expectation.phrases, expectation.keyterms])
             kind, digits = expectation.kind.value, expectation.digits
@@ -139,6 +141,8 @@ def happening_from(data: dict[str, Any]) -> Happening:
     try:
         if "now" in values:
             values["now"] = datetime.fromisoformat(values["now"])
+        if "who" in values:
+            values["who"] = Answerer(values["who"])
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise ParseError(f"{kind.__name__}: {error}") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.fixed_lines import LineMaker, cache_for
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.once import Once
 from trunkline.call.play import Play
@@ -24,12 +25,15 @@ from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import RecordError, TrunklineError
+from trunkline.integrations.settings import Tool
+from trunkline.integrations.toolbox import Toolbox
 from trunkline.legs.leg import Leg, LegInfo
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
 
 logger = structlog.get_logger(__name__)
@@ -49,6 +53,8 @@ class ServiceSettings:
     """One, or several in the order in which they are tried."""
     tts: str | tuple[str, ...] = "embedded"
     """The same."""
+    tools: tuple[Tool, ...] = ()
+    """What steps of kind call may use."""
     call: CallSettings = field(default_factory=CallSettings)
     runs: Path | None = None
     """Each call's record becomes a folder in here; None: no records."""
@@ -69,7 +75,9 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     try:
         for engine in everything:
             await engine.start()
-        yield Engines(stt, llm, tts)
+        first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
+        async with Toolbox(settings.tools) as tools:
+            yield Engines(stt, llm, tts, cache_for(settings.call), first, tools)
     finally:
         for engine in everything:
             await engine.close()
@@ -170,6 +178,15 @@ class CallService:
     def screen_with(self, screen: Callable[[LegInfo], int]) -> None:
         """Have `screen` say which calls are refused, and with which status, before they ring."""
         self.screen = self.sip.screen = screen
+
+    async def prepare(self, play: Play, rate: int = 8000) -> None:
+        """Make a play's fixed lines before its first call, for legs of this rate."""
+        if self.engines.lines is not None:
+            maker = LineMaker(self.engines.tts, self.engines.lines, self.settings.call, self.engines.voice)
+            made: list[Prepared] = []
+            await maker.prepare(play, {}, rate, made.append)
+            total = sum(made, Prepared())
+            logger.info("fixed lines", play=play.name, made=total.lines, characters=total.characters)
 
     async def serve(
         self,

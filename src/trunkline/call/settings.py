@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trunkline.turn.policy import TurnPolicy
 
@@ -29,6 +30,18 @@ class CallSettings:
     """How long a goodbye may take once the call must end."""
     speculate: bool = True
     """Prepare the answer while the end of the turn is still being decided."""
+    simple_turns: Literal["brain", "model"] = "brain"
+    """Who answers a yes, a no, a number or a named choice that typed understanding is sure of: the
+    local brain, at once and without cost, or the model that leads the call."""
+    line_cache: str = "auto"
+    """Folder in which fixed lines are kept as sound between runs: "auto" for the user's cache folder, empty
+    for memory alone. Lines with a contact's data are never written."""
+    line_cache_mb: float = 256.0
+    """How large that folder may grow, in megabytes; the least used lines go first."""
+    openers: tuple[str, ...] = ()
+    """Short words ("Got it.", "I see.") that cover a model which is slow to answer. None: off."""
+    opener_after: float = 0.4
+    """How long the model may take for its first words before one of them is said."""
     record_audio: bool = True
     media_lost_limit: float = 20.0
     """No packet for so long ends the call."""

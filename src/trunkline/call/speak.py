@@ -32,6 +32,7 @@ from trunkline.events import (
     Trouble,
 )
 from trunkline.providers.protocols import Spoken, Voice
+from trunkline.providers.voice_cache import CachedVoice
 
 DUCKED_GAIN = 0.25
 """How loud the agent is while it is unclear whether the caller interrupts: 12 dB down."""
@@ -203,7 +204,9 @@ class Speaker:
 
     async def _speak_or_report(self, utterance: Utterance, piece: Piece, wording: Wording) -> None:
         """One sentence, tried twice while nothing of it was made; a failure is noted, not raised."""
-        self._emit(SynthesisStarted(self._clock.now(), utterance.generation, piece.index, wording.spoken))
+        cached = isinstance(self._voice, CachedVoice) and self._voice.knows(wording.spoken)
+        now = self._clock.now()
+        self._emit(SynthesisStarted(now, utterance.generation, piece.index, wording.spoken, cached))
         for attempt in (1, 2):
             try:
                 await self._speak(utterance, piece, wording.spoken)

@@ -7,6 +7,7 @@ from typing import Any
 
 from trunkline.call.ledger import Ledger
 from trunkline.events import (
+    AnsweredBy,
     Backchannel,
     CallAnswered,
     CallbackAgreed,
@@ -28,6 +29,7 @@ from trunkline.events import (
     StepEntered,
     TransferDone,
     Trouble,
+    TurnDecided,
     TurnEnded,
     TurnResumed,
     TurnStarted,
@@ -60,6 +62,7 @@ class CallSummary:
     started: CallStarted | None = None
     answered: float | None = None
     codec: str = ""
+    answered_by: str = ""
     ended: CallEnded | None = None
     outcome: str = ""
     outcome_reason: str = ""
@@ -76,6 +79,7 @@ class CallSummary:
     troubles: list[tuple[float, str, str]] = field(default_factory=list)
     blocked: list[tuple[float, str, str]] = field(default_factory=list)
     keys: str = ""
+    decided: list[TurnDecided] = field(default_factory=list)
     _since: float = 0.0
     _speaking: float = 0.0
     _sound: float | None = None
@@ -148,6 +152,8 @@ class CallSummary:
                 self.callback = event.when
             case OptedOut():
                 self.opted_out = True
+            case AnsweredBy():
+                self.answered_by = event.who.value
             case TransferDone():
                 self.transfer = {"target": event.target, "result": event.result}
             case Ducked():
@@ -168,6 +174,8 @@ class CallSummary:
                 self.troubles.append((event.at, event.where, event.what))
             case Dtmf():
                 self.keys += event.digit
+            case TurnDecided():
+                self.decided.append(event)
 
     def _backchannel(self, at: float, text: str) -> None:
         """One sign of listening, whether it was told by its words, by its sound, or by both."""
@@ -207,6 +215,7 @@ class CallSummary:
             "engines": started.engines if started else {},
             "started": started.wall if started else "",
             "codec": self.codec,
+            "answered_by": self.answered_by,
             "duration": round(end_at - (self.answered or end_at), 3),
             "ended_by": ended.by if ended else "",
             "reason": ended.reason if ended else "",
@@ -228,6 +237,7 @@ class CallSummary:
                 for at, rule, sentence in self.blocked
             ],
             "ledger": self.ledger.to_json(zero),
+            "decisions": _decisions(self.decided),
             "costs": self.costs.to_json(prices_in_force()),
             "media": media or {},
             "troubles": [
@@ -245,6 +255,22 @@ class CallSummary:
                 text += f" -- [not heard: {turn.unheard}]"
             lines.append(f"{int(minutes):02d}:{seconds:04.1f}  {turn.who + ':':7} {text}")
         return "\n".join(lines) + ("\n" if lines else "")
+
+
+def _decisions(decided: list[TurnDecided]) -> dict[str, Any]:
+    """Who decided what the caller's turns led to, and how often a model and typed understanding agreed."""
+    by: dict[str, int] = {}
+    for event in decided:
+        by[event.by] = by.get(event.by, 0) + 1
+    local = sum(count for name, count in by.items() if name in ("scenario", "brain"))
+    compared = [event.agreed for event in decided if event.agreed is not None]
+    return {
+        "turns": len(decided),
+        "by": by,
+        "local_share": round(local / len(decided), 3) if decided else None,
+        "compared": len(compared),
+        "agreed": sum(compared),
+    }
 
 
 def _since(at: float, zero: float) -> float:

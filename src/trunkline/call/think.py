@@ -14,6 +14,7 @@ from typing import Any
 from trunkline.call.answer import Answer, Tools
 from trunkline.call.tasks import CallTasks
 from trunkline.events import (
+    Answerer,
     CallerSilent,
     SpeakingStopped,
     TurnEnded,
@@ -26,11 +27,14 @@ from trunkline.scenario.actions import (
     CallBegan,
     CallerQuiet,
     CallerSaid,
+    CallTaken,
     End,
     Expect,
     Happening,
     MustEnd,
     Note,
+    TimeUp,
+    ToolResult,
     Transfer,
     TransferEnded,
 )
@@ -61,6 +65,10 @@ class Thinker:
         self._answer: Answer | None = None
         self._running: dict[Answer, asyncio.Task[Any]] = {}
         self._ending = False
+        self._taken_by = Answerer.HUMAN
+        self._owed: list[ToolResult | TimeUp] = []
+        """What came while the caller spoke, or was cut before the scenario heard of it: each tool and each
+        step has one at a time, so there are never more than a few."""
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -83,16 +91,20 @@ class Thinker:
     def turn_resumed(self, event: TurnResumed) -> None:
         """The caller goes on: what was prepared or begun for this turn, and not heard, is void."""
         self._drop_draft("the caller goes on")
-        answer = self._answer
-        if answer is not None and answer.turn == event.turn and not answer.utterance.audible:
-            self._stop(answer, "the caller goes on")
-            self.state = answer.before
-            self._answer = None
+        for answer in reversed(list(self._running)):  # the newest first: states go back in that order
+            if answer.committed and answer.turn == event.turn and not answer.utterance.audible:
+                self._stop(answer, "the caller goes on")
+                self._owe(answer)
+                self.state = answer.before
+                self._answer = None
 
     def turn_ended(self, event: TurnEnded) -> None:
         """The caller has finished: answer."""
-        if self._ending:
-            return
+        if not self._ending:
+            self._answer_turn(event)
+            self._tell_owed()
+
+    def _answer_turn(self, event: TurnEnded) -> None:
         self._turn = event.turn
         draft, self._draft = self._draft, None
         if draft is not None:
@@ -122,7 +134,11 @@ class Thinker:
 
     def caller_silent(self, event: CallerSilent) -> None:
         """Nobody answered."""
-        if not self._ending and not self._busy():
+        if self._ending or self._busy():
+            return
+        if self._owed:
+            self._tell_owed()
+        else:
             self._start(CallerQuiet(event.seconds, event.count, self._tools.wall()))
 
     def agent_stopped(self, event: SpeakingStopped) -> None:
@@ -134,9 +150,30 @@ class Thinker:
         if not self._ending and not self._busy():
             self._start(AudioLost(seconds))
 
+    def call_taken(self, who: Answerer, *, ready: bool = False) -> None:
+        """It is known what took the call: a person until something else is told."""
+        if who is Answerer.HUMAN and self._taken_by is Answerer.HUMAN:
+            return
+        if self._ending or any(isinstance(answer.finale, End) for answer in self._running):
+            return  # the call is being ended already, and is ended as it was begun
+        self._taken_by = who
+        # What the agent is saying, it says to somebody who is not there.
+        self._tools.speaker.cut(f"the call was taken by: {who.value}")
+        for answer in list(self._running):
+            self._stop(answer, "somebody else took the call")
+        self._start(CallTaken(who, self._tools.wall(), ready))
+
     def transfer_ended(self, result: str) -> None:
         """A hand-over came to its result, and the call is still ours."""
         self._start(TransferEnded(result))
+
+    def from_outside(self, happening: ToolResult | TimeUp, *, caller_speaks: bool) -> None:
+        """A tool has answered, or a step's time is up: the scenario is told when the caller has finished."""
+        if self._ending:
+            return
+        self._owed.append(happening)
+        if not caller_speaks:
+            self._tell_owed()
 
     def must_end(self, why: str) -> None:
         """Say goodbye, whatever is going on."""
@@ -150,6 +187,17 @@ class Thinker:
 
     def _busy(self) -> bool:
         return bool(self._running) and any(answer.committed for answer in self._running)
+
+    def _owe(self, answer: Answer) -> None:
+        """What came from outside is not lost with the answer to it."""
+        happening = answer.happening
+        if isinstance(happening, ToolResult | TimeUp) and happening not in self._owed:
+            self._owed.append(happening)
+
+    def _tell_owed(self) -> None:
+        owed, self._owed = self._owed, []
+        for happening in owed:
+            self._start(happening)
 
     def _start(self, happening: Happening) -> None:
         self._drop_draft("something else happened")
@@ -195,6 +243,8 @@ class Thinker:
     def _stop(self, answer: Answer, why: str) -> None:
         if answer.committed and answer.utterance.audible:
             self.state = answer.state
+        if not answer.written.is_set():
+            self._owe(answer)
         answer.drop(why)
         if (task := self._running.pop(answer, None)) is not None:
             task.cancel()
@@ -207,7 +257,7 @@ class Thinker:
     def _note(self, happening: Happening) -> None:
         """Tell the scenario something that asks for no answer."""
         answer = self._answer
-        live = answer is not None and answer.committed and answer in self._running
+        live = answer is not None and answer.begun and answer.committed and answer in self._running
         base = answer.state if live and answer is not None else self.state
         state, actions = self._tools.play.step(base, happening)
         if live and answer is not None:

@@ -24,6 +24,8 @@ from trunkline.cli.scenario_files import draw, new, schema
 from trunkline.cli.scenario_rehearse import rehearse_files
 from trunkline.cli.serve import serve
 from trunkline.cli.sip import dial, register
+from trunkline.cli.sip_doctor import examine_trunk
+from trunkline.cli.sip_trace import trace
 from trunkline.cli.version import version
 from trunkline.cli.voices import voices
 from trunkline.errors import TrunklineError
@@ -83,6 +85,8 @@ engine_commands.callback(help=_prose(engines))(engines)
 app.add_typer(engine_commands, name="engines")
 _add(signalling, "dial", dial)
 _add(signalling, "register", register)
+_add(signalling, "trace", trace)
+_add(signalling, "doctor", examine_trunk)
 app.add_typer(signalling, name="sip", help="Try a trunk or a phone, without an agent.")
 app.add_typer(scenarios, name="scenario", help="Work on scenarios: what the agent is to do.")
 app.add_typer(laboratory, name="lab", help="Measure, and go back over calls that were held.")

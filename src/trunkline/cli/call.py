@@ -17,6 +17,7 @@ from trunkline.cli.options import (
     ScenarioSource,
     Sip,
     Stt,
+    Trace,
     Tts,
     settings_from,
     with_log,
@@ -46,6 +47,7 @@ def call(
     assignments: Assignments = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    trace: Trace = None,
 ) -> None:
     """Place one call with a scenario, and hold it to its end.
 
@@ -66,6 +68,7 @@ def call(
         engines__tts=("--tts", tts),
         # Dialling needs a port of its own and takes any, so that it can run beside `serve`.
         sip__bind=("--sip", sip),
+        sip__trace=("--trace", trace),
         record__folder=("--runs", runs),
     )
     facts = dict(_parse_fact(text) for text in fact or ())

@@ -65,6 +65,15 @@ Sip = Annotated[
     str | None,
     typer.Option("--sip", metavar="udp:HOST:PORT", help="Where to listen for SIP; port 0 is any free one."),
 ]
+Trace = Annotated[
+    str | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        help="Write all SIP and RTP that passes to a capture file, for `trunkline sip trace` and Wireshark.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Runs = Annotated[
     str | None,
     typer.Option("--runs", metavar="FOLDER", help="Where calls' records go.", rich_help_panel=SETTINGS_PANEL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from trunkline.cli.options import (
     ScenarioSource,
     Sip,
     Stt,
+    Trace,
     Tts,
     settings_from,
     with_log,
@@ -46,6 +48,15 @@ TrustLoopback = Annotated[
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
+Browser = Annotated[
+    str | None,
+    typer.Option(
+        "--browser",
+        metavar="HOST:PORT",
+        help="Where to take calls from web browsers, and serve a page to talk from ([browser] bind).",
+        rich_help_panel=CARRIERS_PANEL,
+    ),
+]
 TestLines = Annotated[
     bool,
     typer.Option(
@@ -60,6 +71,7 @@ def serve(
     sip: Sip = None,
     twilio: Twilio = None,
     trust_loopback: TrustLoopback = False,
+    browser: Browser = None,
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
@@ -68,6 +80,7 @@ def serve(
     assignments: Assignments = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    trace: Trace = None,
     test_lines: TestLines = False,
 ) -> None:
     """Answer calls with a scenario, until told to stop.
@@ -88,9 +101,11 @@ def serve(
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
         sip__bind=("--sip", sip),
+        sip__trace=("--trace", trace),
         sip__test_lines=("--test-lines", test_lines),
         twilio__bind=("--twilio", twilio),
         twilio__trust_loopback=("--trust-loopback", trust_loopback),
+        browser__bind=("--browser", browser),
         record__folder=("--runs", runs),
     )
     play = load_play(scenario)
@@ -123,6 +138,13 @@ async def _serve(settings: Settings, play: ScenarioPlay, routing: Routing, print
             )
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
+                if name == "browser":
+                    printer.note(f"talk from http://{carrier_host}:{carrier_port}/browser/talk")
             service.sip.tell = lambda line: print(line, flush=True)
             service.screen_with(routing.refusal)
-            await carriers.serve(routing.play, stop, on_result=printer.result)
+            preparing = asyncio.create_task(service.prepare(play), name="fixed lines")
+            try:
+                await carriers.serve(routing.play, stop, on_result=printer.result)
+            finally:
+                preparing.cancel()
+                await asyncio.gather(preparing, return_exceptions=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trunkline.cli.exit_status import ExitStatus
-from trunkline.cli.options import AsJson, Assignments, ConfigFile, Debug, settings_from, with_log
+from trunkline.cli.options import AsJson, Assignments, ConfigFile, Debug, Trace, settings_from, with_log
 
 if TYPE_CHECKING:
     from trunkline.legs.sip import SipSettings
@@ -74,6 +74,7 @@ def dial(
     assignments: Assignments = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    trace: Trace = None,
 ) -> None:
     """Place one call without a scenario, and tell what became of it.
 
@@ -87,6 +88,7 @@ def dial(
         assignments,
         debug=debug,
         sip__bind=("--sip", sip),
+        sip__trace=("--trace", trace),
         sip__ring_timeout=("--ring-timeout", ring_timeout),
         sip__codecs=("--codec", tuple(codec or ())),
         sip__srtp=("--srtp", srtp),
@@ -209,6 +211,7 @@ def register(
     config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
+    trace: Trace = None,
 ) -> None:
     """Register with a trunk or PBX, stay registered, and unregister on Ctrl-C.
 
@@ -216,7 +219,9 @@ def register(
     """
     from trunkline.cli.running import run
 
-    loaded = settings_from(config, assignments, debug=debug, sip__bind=("--sip", sip))
+    loaded = settings_from(
+        config, assignments, debug=debug, sip__bind=("--sip", sip), sip__trace=("--trace", trace)
+    )
     run(_register(with_log(loaded.settings).sip, uri, user, password, expires))
 
 
@@ -228,6 +233,7 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
     from trunkline.clock import SystemClock
     from trunkline.errors import SipError
     from trunkline.legs.sip import open_endpoint
+    from trunkline.legs.sip_trace import trace_of
     from trunkline.sip.digest import Credentials
     from trunkline.sip.registration import Account, News, Standing
     from trunkline.sip.uri import escape_user, parse_uri
@@ -253,6 +259,7 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
         sys.stdout.flush()
 
     endpoint = await open_endpoint(settings, clock, lambda _: None)
+    trace = await trace_of(settings, clock, endpoint)
     try:
         hop = await endpoint.locate(registrar)
         account = Account(registrar, address, (Credentials(user, password),), expires)
@@ -271,6 +278,8 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
                     await changed.wait()
     finally:
         await endpoint.close()
+        if trace is not None:
+            await asyncio.to_thread(trace.close)
 
 
 async def _either(*events: Any) -> None:

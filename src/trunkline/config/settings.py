@@ -17,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.routing import Route
 from trunkline.call.settings import CallSettings
+from trunkline.integrations.settings import IntegrationSettings
+from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
+from trunkline.legs.browser import BrowserSettings
 from trunkline.legs.sip import SipSettings
 from trunkline.legs.telnyx import TelnyxSettings
 from trunkline.legs.twilio import TwilioSettings
@@ -91,9 +94,12 @@ class Settings:
     telnyx: TelnyxSettings
     vonage: VonageSettings
     audiosocket: AudioSocketSettings
+    browser: BrowserSettings
+    ari: AriSettings
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
+    integrations: IntegrationSettings
     record: Record
     service: Service
     log: Log
@@ -103,7 +109,12 @@ class Settings:
         from trunkline.legs.carriers import CarrierSettings
 
         return CarrierSettings(
-            twilio=self.twilio, telnyx=self.telnyx, vonage=self.vonage, audiosocket=self.audiosocket
+            twilio=self.twilio,
+            telnyx=self.telnyx,
+            vonage=self.vonage,
+            audiosocket=self.audiosocket,
+            browser=self.browser,
+            ari=self.ari,
         )
 
     def for_service(self) -> ServiceSettings:
@@ -116,6 +127,7 @@ class Settings:
             stt=self.engines.stt,
             llm=self.engines.llm,
             tts=self.engines.tts,
+            tools=self.integrations.tools,
             call=dataclasses.replace(self.call, turn=self.turn, record_audio=self.record.audio),
             runs=Path(self.record.folder) if self.record.folder else None,
             max_calls=self.service.max_calls,

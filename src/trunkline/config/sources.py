@@ -18,9 +18,8 @@ from trunkline.errors import ConfigError
 FILE_LIMIT = 1_000_000
 """Bytes; a configuration file that is larger is surely not one."""
 
-LISTS = {"trunks": "sip.trunks", "routes": "service.routes"}
-"""`[[trunks]]` in the file, a table for each, is a list in `[sip]` everywhere else; `[[routes]]` in
-`[service]`."""
+LISTS = {"trunks": "sip.trunks", "tools": "integrations.tools", "routes": "service.routes"}
+"""`[[trunks]]` in the file, a table for each, is a list in `[sip]` everywhere else; so with the others."""
 
 OTHER_VARIABLES = (CONFIG_VARIABLE, DEBUG_VARIABLE)
 """Variables with our prefix that are not settings."""

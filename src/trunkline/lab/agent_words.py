@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from trunkline.errors import ConfigError
-from trunkline.scenario.check import VARIABLE
+from trunkline.scenario.findings import VARIABLE
 from trunkline.scenario.load import library, load_scenario
 from trunkline.scenario.model import Scenario
 

@@ -20,12 +20,14 @@ from trunkline.call.logged_play import happening_from, plain_action
 from trunkline.call.play import Play
 from trunkline.errors import ConfigError, ParseError, RecordError
 from trunkline.events import (
+    AnsweredBy,
     Backchannel,
     CallerSilent,
     CallStarted,
     Ducked,
     Event,
     Interrupted,
+    MailboxReady,
     Resumed,
     ScenarioStepped,
     Trouble,
@@ -41,6 +43,7 @@ from trunkline.turn.taking import TurnTaking
 
 DECISIONS = (
     TurnStarted, TurnLikely, TurnResumed, TurnEnded, CallerSilent, Ducked, Resumed, Backchannel, Interrupted,
+    AnsweredBy, MailboxReady,
 )  # fmt: skip
 """What turn-taking itself puts in the log."""
 

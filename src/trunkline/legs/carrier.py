@@ -31,6 +31,10 @@ class WebhookRequest:
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
+    peer: str = ""
+    """The address that it came from."""
+    near: bool = False
+    """That is a loopback address, and nothing in the request speaks of a proxy on the way."""
 
     @property
     def query(self) -> list[tuple[str, str]]:
@@ -59,6 +63,7 @@ class WebhookReply:
     status: int = 204
     body: str = ""
     content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_json(cls, value: object) -> WebhookReply:
@@ -68,10 +73,15 @@ class WebhookReply:
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
     """A media socket as it was asked for. `token`: what stands behind `stream/` in its path.
-    `local`: it comes from a loopback address, and nothing in it speaks of a proxy on the way."""
+    `local`: it comes from a loopback address, and nothing in it speaks of a proxy or a web page. `origin`,
+    `host`: its headers; `peer`, `near`: as in `WebhookRequest`."""
 
     token: str
     local: bool = False
+    origin: str = ""
+    host: str = ""
+    peer: str = ""
+    near: bool = False
 
 
 class Carrier(Protocol):

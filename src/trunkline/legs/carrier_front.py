@@ -31,8 +31,8 @@ BAD_MESSAGES = 50
 """Messages that cannot be read, after which a socket is closed."""
 _BODY_WITHIN = 10.0
 _HEARTBEAT = 20.0
-_SIGNS_OF_A_PROXY = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "cf-connecting-ip", "origin")
-"""Headers that speak of a proxy or a web page: behind either, anybody looks like a local program."""
+_SIGNS_OF_A_PROXY = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "cf-connecting-ip")
+"""Headers that speak of a proxy: behind one, anybody looks like a local program."""
 
 logger = structlog.get_logger(__name__)
 
@@ -90,6 +90,8 @@ class CarrierFront:
                     request.raw_path,
                     {name.lower(): value for name, value in request.headers.items()},
                     body,
+                    request.remote or "",
+                    _is_near(request),
                 )
             )
         except CallRefused as error:
@@ -103,7 +105,12 @@ class CarrierFront:
             return web.Response(status=500)
         except TimeoutError:
             return web.Response(status=408)
-        return web.Response(status=reply.status, text=reply.body or None, content_type=reply.content_type)
+        return web.Response(
+            status=reply.status,
+            text=reply.body or None,
+            content_type=reply.content_type,
+            headers=reply.headers,
+        )
 
     # --- media sockets ------------------------------------------------------------------------------
 
@@ -112,7 +119,15 @@ class CarrierFront:
         carrier = self._carriers.get(request.match_info["carrier"])
         if carrier is None:
             return web.Response(status=404)
-        asked = StreamRequest(request.match_info.get("token", ""), _is_local(request))
+        origin, near = request.headers.get("origin", ""), _is_near(request)
+        asked = StreamRequest(
+            request.match_info.get("token", ""),
+            near and not origin,
+            origin,
+            request.headers.get("host", ""),
+            request.remote or "",
+            near,
+        )
         try:
             protocol = carrier.stream(asked)
         except CallRefused as error:
@@ -202,7 +217,7 @@ def parse_bind(bind: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _is_local(request: Any) -> bool:
+def _is_near(request: Any) -> bool:
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     if not peer or any(name in request.headers for name in _SIGNS_OF_A_PROXY):
         return False

@@ -54,6 +54,13 @@ class CarrierApi:
     async def put(self, path: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._ask("PUT", path, json=value)
 
+    async def ask(
+        self, method: str, path: str, value: Mapping[str, Any] | None, query: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Any other request: `value` as JSON, `query` behind the path."""
+        body = {} if value is None else {"json": value}
+        return await self._ask(method, path, params=query, **body)
+
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:

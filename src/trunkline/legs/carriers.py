@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 from trunkline.clock import Clock
 from trunkline.errors import ConfigError
+from trunkline.legs.ari import AriSettings
+from trunkline.legs.ari_calls import Ari
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.audiosocket_server import AudioSocketServer
+from trunkline.legs.browser import BrowserSettings
+from trunkline.legs.browser_calls import Browser
 from trunkline.legs.call_control import StreamSettings
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import Carrier
 from trunkline.legs.carrier_front import CarrierFront
 from trunkline.legs.switchboard import Switchboard
@@ -19,7 +24,6 @@ from trunkline.legs.twilio import TwilioSettings
 from trunkline.legs.twilio_calls import Twilio
 from trunkline.legs.vonage import VonageSettings
 from trunkline.legs.vonage_calls import Vonage
-from trunkline.legs.websocket_leg import StreamLeg
 from trunkline.rtp.pacer import Pacer
 
 
@@ -31,6 +35,8 @@ class CarrierSettings:
     telnyx: TelnyxSettings = field(default_factory=TelnyxSettings)
     vonage: VonageSettings = field(default_factory=VonageSettings)
     audiosocket: AudioSocketSettings = field(default_factory=AudioSocketSettings)
+    browser: BrowserSettings = field(default_factory=BrowserSettings)
+    ari: AriSettings = field(default_factory=AriSettings)
 
     def check(self) -> None:
         """Raises `ConfigError` for settings that cannot be meant together."""
@@ -47,6 +53,7 @@ class CarrierSettings:
             (self.twilio.bind, lambda board: Twilio(self.twilio, board)),
             (self.telnyx.bind, lambda board: Telnyx(self.telnyx, board)),
             (self.vonage.bind, lambda board: Vonage(self.vonage, board)),
+            (self.browser.bind, lambda board: Browser(self.browser, board)),
         ]
         return [(bind, make) for bind, make in every if bind]
 
@@ -59,7 +66,7 @@ class Carrying:
         self._board = board
         self.listening: dict[str, tuple[str, int]] = {}
         """For each carrier, by its name, the address where it really listens."""
-        self._carriers: dict[str, Carrier] = {}
+        self._carriers: dict[str, Carrier | Ari] = {}
         self._fronts: list[CarrierFront | AudioSocketServer] = []
 
     @classmethod
@@ -83,6 +90,9 @@ class Carrying:
                 server = await AudioSocketServer.open(settings.audiosocket, carrying._board)
                 carrying._fronts.append(server)
                 carrying.listening["audiosocket"] = server.address
+            if settings.ari.url:
+                ari = carrying._carriers["ari"] = await Ari.open(settings.ari, carrying._board)
+                carrying.listening["ari"] = ari.address
         except BaseException:  # a stop in the middle of opening leaves nothing open either
             await carrying.close()
             raise
@@ -94,7 +104,7 @@ class Carrying:
 
     async def dial(
         self, carrier: str, number: str, *, caller: str = "", variables: Mapping[str, str] | None = None
-    ) -> StreamLeg:
+    ) -> CarriedLeg:
         """Place a call over this carrier. Raises `ConfigError` where it is not in use or not set up for
         it, `SipError` where it would not."""
         chosen = self._carriers.get(carrier)

@@ -1,4 +1,5 @@
-"""Packages that only those need who have a carrier: loaded when they are used, `ConfigError` if missing."""
+"""Packages that only those need who have a carrier or a browser: loaded when they are used, `ConfigError` if
+missing."""
 
 from __future__ import annotations
 
@@ -8,13 +9,13 @@ from typing import Any
 from trunkline.errors import ConfigError
 
 
-def extra(module: str) -> Any:
-    """The module of this name, from the packages of the extra `carriers`."""
+def extra(module: str, of: str = "carriers") -> Any:
+    """The module of this name, from the packages of the extra `of`."""
     try:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"carriers need the package {module.partition('.')[0]}, which is not installed here",
-            where="carriers",
-            hint="Type: pip install 'trunkline[carriers]'",
+            f"this needs the package {module.partition('.')[0]}, which is not installed here",
+            where=of,
+            hint=f"Type: pip install 'trunkline[{of}]'",
         ) from error

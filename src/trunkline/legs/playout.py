@@ -29,6 +29,8 @@ class Playout:
     def __init__(self, lead: float) -> None:
         self.lead = lead
         """Seconds that frames may be ahead of their playing; 0 for ends that play at once."""
+        # Without a lead a frame belongs to each tick, also to one that comes a little early after a late one.
+        self._slack = _EDGE if lead else FRAME_SECONDS / 2
         self.sent = 0
         self._until: float | None = None
         """When all that was sent will have been played, as far as known."""
@@ -42,7 +44,7 @@ class Playout:
     def next_at(self, now: float) -> float | None:
         """When a frame that is sent now would begin to play; None where enough was sent."""
         begins = now if self._until is None else max(self._until, now)
-        return begins if begins - now <= self.lead + _EDGE else None
+        return begins if begins - now <= self.lead + self._slack else None
 
     def note_sent(self, begins: float, now: float) -> str | None:
         """A frame was sent, to play at `begins`. Gives the name of a mark where one is due now."""

@@ -9,29 +9,44 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
 
 from trunkline.clock import Clock
-from trunkline.errors import ConfigError, ParseError, SipError
+from trunkline.errors import ParseError, SipError
 from trunkline.legs.leg import LegInfo
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.legs.sip_lines import answer_line, line_of
 from trunkline.legs.sip_media import configured_codecs, configured_policy
+from trunkline.legs.sip_moving import Following, take_over
 from trunkline.legs.sip_settings import SipSettings
+from trunkline.legs.sip_trace import SipTrace, Watcher, trace_of
 from trunkline.legs.sip_trunk import Trunk, is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
+from trunkline.legs.sip_variables import inbound_info, variable_headers
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
 from trunkline.sip.connections import TlsFiles
 from trunkline.sip.digest import Credentials
 from trunkline.sip.endpoint import Reached, SipEndpoint
-from trunkline.sip.fields import TOKEN, NameAddress, parse_name_address
+from trunkline.sip.fields import NameAddress, parse_name_address
 from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, host_text
-from trunkline.sip.identity import ANONYMOUS, user_to_user, who_calls
+from trunkline.sip.identity import ANONYMOUS
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.offer import Terms
+from trunkline.sip.options import Options
+from trunkline.sip.replaces import replaces_in
 from trunkline.sip.session import Session
-from trunkline.sip.signals import Accepted, Confirmed, Failed, Incoming, Progress, Signal
+from trunkline.sip.signals import (
+    Accepted,
+    AskedToCall,
+    Confirmed,
+    Ended,
+    Failed,
+    Incoming,
+    Progress,
+    Signal,
+)
 from trunkline.sip.uri import Uri, escape_user, parse_uri
 
 __all__ = ["SipService", "SipSettings", "open_endpoint"]
@@ -39,7 +54,6 @@ __all__ = ["SipService", "SipSettings", "open_endpoint"]
 _WAITING_CALLS = 64
 """Inbound calls that ring and that nobody has taken from `calls()` yet; more are refused with 503."""
 _CLOSE_SECONDS = 2.0
-_VARIABLES = 32
 HIDDEN = "anonymous"
 """The caller of a call that shows none."""
 REPLY_WITHIN = 10.0
@@ -69,6 +83,14 @@ async def open_endpoint(
         ),
         nameservers=settings.nameservers,
         flood=FloodLimit(settings.stranger_rate, settings.strangers_rate),
+        options=Options(
+            settings.session_expires,
+            settings.min_session_expires,
+            settings.reliable_provisional,
+            settings.redirects,
+            settings.accept_refer,
+            settings.accept_replaces,
+        ),
     )
 
 
@@ -107,6 +129,8 @@ class SipService:
         self.screen: Callable[[LegInfo], int] = lambda _: 0
         """Gives the status with which a call is refused before it rings; 0: it is not."""
         self._endpoint: SipEndpoint
+        self._trace: SipTrace | None = None
+        self._watcher: Watcher | None = None
 
     @classmethod
     async def open(cls, settings: SipSettings, clock: Clock, pacer: Pacer) -> SipService:
@@ -114,6 +138,8 @@ class SipService:
         cannot be had."""
         service = cls(settings, clock, pacer)
         service._endpoint = await open_endpoint(settings, clock, service._on_signal)
+        service._trace = await trace_of(settings, clock, service._endpoint)
+        service._watcher = service._trace
         service._endpoint.agent.accepts = service._accepts
         service._endpoint.agent.refused_with = settings.refused_with
         await service._trunking.open(service._endpoint)
@@ -131,6 +157,16 @@ class SipService:
             or self._trunking.trunk_at(source.host) is not None
             or is_within(source.host, settings.allowed)
         )
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have this one told of all messages, and of the media of calls that begin from now on."""
+        self._watcher = watcher
+        self._endpoint.tap = watcher.saw
+
+    @property
+    def endpoint(self) -> SipEndpoint:
+        """The signalling under it, for who examines it."""
+        return self._endpoint
 
     @property
     def address(self) -> tuple[str, int]:
@@ -166,7 +202,7 @@ class SipService:
         """
         if self._closing or self._endpoint.agent.draining:
             raise CallNotTaken(Why.UNAVAILABLE, "the service is stopping")
-        headers = _variable_headers(variables or {})
+        headers = variable_headers(variables or {})
         number = number_in(uri) if self._trunking else ""
         if number:
             hidden = caller.lower() == HIDDEN
@@ -200,7 +236,8 @@ class SipService:
         leg.begin(media, terms)
 
         def another_way(error: CallNotTaken) -> Session | None:
-            self._trunking.failed(self._attempts[leg.session], error, attempts)
+            if (attempt := self._attempts.get(leg.session)) is not None:
+                self._trunking.failed(attempt, error, attempts)
             session = None if self._closing or self._endpoint.agent.draining else invite_next()
             if session is not None:
                 self._legs[session] = leg
@@ -279,6 +316,8 @@ class SipService:
         await self._trunking.close()
         await self._endpoint.close()
         await asyncio.gather(*self._releases, return_exceptions=True)
+        if self._trace is not None:
+            await asyncio.to_thread(self._trace.close)
         while self._incoming.full():
             self._incoming.get_nowait()
         self._incoming.put_nowait(None)
@@ -300,11 +339,14 @@ class SipService:
         leg.take(signal)
         if leg.gone:
             self._forget(leg)
-        elif isinstance(signal, Failed):
-            self._drop(signal.session)  # The leg goes on by another trunk.
+        elif isinstance(signal, Failed | Ended):
+            self._drop(signal.session)  # The leg goes on by another trunk, or with somebody else.
 
     def _ring(self, signal: Incoming) -> None:
         session = signal.session
+        if signal.replaces is not None:
+            self._replace(session, signal.replaces, signal.at)
+            return
         trunk = self._trunking.trunk_at(session.hop.host)
         if self._incoming.qsize() >= self._room(trunk) or (trunk is None and self._too_many_strangers()):
             session.refuse(503, signal.at, headers=(("Retry-After", "5"),))
@@ -316,7 +358,7 @@ class SipService:
             except (SipError, ParseError):
                 session.refuse(488, signal.at)
                 return
-        info = _inbound_info(session, trunk.name if trunk is not None else "", self._settings.headers)
+        info = inbound_info(session, trunk.name if trunk is not None else "", self._settings.headers)
         if status := self.screen(info):
             session.refuse(status, signal.at)
             return
@@ -334,6 +376,43 @@ class SipService:
         most = self._settings.max_stranger_calls
         return bool(most) and len(self._strangers) >= most
 
+    def _replace(self, session: Session, old: Session, at: float) -> None:
+        leg = self._legs.get(old)
+        if leg is None or leg.session is not old or leg.media is None or leg.ended:
+            session.refuse(481, at)
+            return
+        self._legs[session] = leg
+        take_over(leg, session, self._terms(session.hop, leg.media.local_port), at)
+
+    def _follow(self, leg: SipLeg, asked: AskedToCall) -> None:
+        self._keep(self._call_in_place(leg, asked), "sip referral")
+
+    async def _call_in_place(self, leg: SipLeg, asked: AskedToCall) -> None:
+        """Call whom the other end of `leg` asks for, and go on there if they answer."""
+        agent = self._endpoint.agent
+        target = replace(asked.target, params={k: v for k, v in asked.target.params.items() if k != "method"})
+        try:
+            hop = await self._endpoint.locate(target)
+            if leg.media is None or leg.ended or self._closing:
+                raise SipError("the call is over", where="sip")
+            terms = self._terms(hop, leg.media.local_port)
+            headers = {"Referred-By": asked.by, "Replaces": replaces_in(target)}
+            session = agent.invite(
+                target,
+                hop,
+                self._clock.now(),
+                body=terms.offer(),
+                caller=self._sender("", hop),
+                headers={name: value for name, value in headers.items() if value},
+                credentials=agent.credentials_for(hop),
+            )
+        except SipError:
+            asked.session.referrals.news(503, "Service Unavailable", self._clock.now())
+        else:
+            self._legs[session] = leg
+            leg.follows(Following(leg, asked.session, session, terms))
+        self._endpoint.settle()
+
     def _leg(self, session: Session, info: LegInfo, hop: Hop) -> SipLeg:
         leg = SipLeg(
             self._clock,
@@ -344,6 +423,7 @@ class SipService:
             make_terms=lambda port: self._terms(hop, port),
             ring_timeout=self._settings.ring_timeout,
         )
+        leg.follow = self._follow
         self._legs[session] = leg
         self._idle.clear()
         return leg
@@ -352,11 +432,11 @@ class SipService:
         for session in [session for session, other in self._legs.items() if other is leg]:
             self._drop(session)
         self._keep(leg.release(), "sip release")
-        if not self._legs:
-            self._idle.set()
 
     def _drop(self, session: Session) -> None:
         del self._legs[session]
+        if not self._legs:
+            self._idle.set()
         self._strangers.discard(session)
         if session in self._up:
             self._up.discard(session)
@@ -378,12 +458,18 @@ class SipService:
         """Media ports of the family that the other end's signalling comes by."""
         settings = self._settings
         host = self._endpoint.listens_on(hop)
-        return await MediaPort.open(
+        media = await MediaPort.open(
             self._pacer, self._clock, host, settings.rtp_ports, lost_after=settings.media_lost_after
         )
+        if self._watcher is not None:
+            media.tap = self._watcher.media_tap(self._media_host(hop))
+        return media
+
+    def _media_host(self, hop: Hop) -> str:
+        return self._endpoint.media_host(hop, self._settings.advertised_media_host)
 
     def _terms(self, hop: Hop, port: int) -> Terms:
-        host = self._endpoint.media_host(hop, self._settings.advertised_media_host)
+        host = self._media_host(hop)
         return Terms(host, port, self._codecs, session_id=secrets.randbits(62), policy=self._policy)
 
     def _sender(self, caller: str, hop: Hop) -> NameAddress:
@@ -397,37 +483,3 @@ class SipService:
         if caller.strip("+-.() ").replace(" ", "").isalnum() and any(char.isdigit() for char in caller):
             return NameAddress(Uri("sip", escape_user(caller.strip()), host_text(host), port))
         return NameAddress(Uri("sip", user, host_text(host), port), " ".join(caller.split()))
-
-
-def _variable_headers(variables: Mapping[str, str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in variables.items():
-        if name == "user_to_user":
-            headers["User-to-User"] = user_to_user(value)
-            continue
-        header = name if name.lower().startswith("x-") else f"X-{name}"
-        if not TOKEN.fullmatch(header):
-            raise ConfigError(f"{name!r} cannot be the name of a header", where="sip")
-        headers[header] = value
-    return headers
-
-
-def _inbound_info(session: Session, trunk: str, wanted: tuple[str, ...]) -> LegInfo:
-    invite = session.invite
-    also = {name.lower() for name in wanted}
-    variables = [
-        (name, value)
-        for name, value in invite.headers
-        if name.lower().startswith("x-") or name.lower() in also
-    ]
-    # What is said of the call comes after what its headers say, so that no header can pass for it.
-    return LegInfo(
-        invite.call_id,
-        "inbound",
-        str(invite.from_.uri),
-        invite.uri,
-        "sip",
-        dict(variables[:_VARIABLES])
-        | who_calls(invite, trusted=bool(trunk))
-        | ({"trunk": trunk} if trunk else {}),
-    )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import fields
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, MediaError, ParseError, SipError, Verdict
 from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp, MediaBack, MediaLost
 from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
+from trunkline.legs.sip_changing import Change, refresh_path
+from trunkline.legs.sip_keys import Pressed, press_by_info
 from trunkline.legs.sip_media import configure_media
+from trunkline.legs.sip_moving import Following
+from trunkline.legs.sip_rate import SteadyRate
 from trunkline.legs.sip_transfer import SipTransfer
 from trunkline.rtp.port import MediaPort
 from trunkline.sip.not_taken import CallNotTaken, Why, not_taken
@@ -20,15 +23,20 @@ from trunkline.sip.offer import Agreement, Terms
 from trunkline.sip.session import Phase, Session
 from trunkline.sip.signals import (
     Accepted,
+    AskedToCall,
     Changed,
+    ChangeRefused,
     Confirmed,
+    EarlyConfirmed,
     Ended,
     Failed,
     Progress,
     Referred,
+    Refreshed,
     Reoffered,
     Signal,
 )
+from trunkline.sip.signals import Pressed as KeyPressed
 from trunkline.sip.timers import T64
 
 EVENTS_BOUND = 256
@@ -78,7 +86,15 @@ class SipLeg:
         """For how long nothing must have come until the call is told again."""
         self.another_way: Callable[[CallNotTaken], Session | None] = lambda _: None
         """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
+        self.follow: Callable[[SipLeg, AskedToCall], None] = lambda _, __: None
+        """Carries out a call that the other end asks for."""
         self._transfer: SipTransfer | None = None
+        self._following: Following | None = None
+        self._change = Change()
+        self._early = b""
+        """Our SDP, where it was told before the call is taken."""
+        self._pressed = Pressed()
+        self._sound: tuple[OnFrame, NextFrame] | None = None
         self._ring_timeout = ring_timeout
         self._ring_limit = clock.call_at(clock.now() + ring_timeout, self._rang_long_enough)
 
@@ -94,11 +110,6 @@ class SipLeg:
         """Half the round trip that RTCP measured; 0 until it has. Frames are pulled as they leave."""
         trip = self._media.quality().round_trip_ms if self._media is not None else None
         return trip / 2000 if trip is not None else 0.0
-
-    @property
-    def session(self) -> Session:
-        """The attempt that is in progress, or was the last."""
-        return self._session
 
     @property
     def signalling(self) -> str:
@@ -128,6 +139,7 @@ class SipLeg:
         """Begin moving audio. Raises `MediaError` before the call is answered, and after its end."""
         if self._media is None or self._gone:
             raise MediaError("there is no media to start", where="sip")
+        self._sound = on_frame, next_frame
         self._media.start(on_frame, next_frame)
 
     async def events(self) -> AsyncIterator[LegEvent]:
@@ -147,20 +159,51 @@ class SipLeg:
         """Nothing is buffered here: frames are pulled as they leave."""
 
     async def send_dtmf(self, digits: str) -> None:
-        """Press keys (RFC 4733). Raises `MediaError` where the other end takes none."""
-        if self._media is None or self.ended:
+        """Press keys: in the sound (RFC 4733), or by INFO where the other end takes them only so. Raises
+        `MediaError` where it takes none."""
+        if self._media is None or self._agreement is None or self.ended:
             raise MediaError("the call is not up", where="sip")
-        await self._media.send_dtmf(digits)
+        if self._agreement.dtmf_payload_type is not None:
+            await self._media.send_dtmf(digits)
+        else:
+            await press_by_info(digits, self._session, self._clock, self._settle)
+
+    async def hold(self) -> None:
+        """Tell the other end to send nothing. Raises `SipError` where it will not, or not now."""
+        await self._change.offer(lambda: self._offer_change(True))
+
+    async def resume(self) -> None:
+        """End the hold. Raises `SipError`."""
+        await self._change.offer(lambda: self._offer_change(False))
+
+    async def early_media(self) -> None:
+        """Let an inbound call hear us before it is taken (183): `start` may follow. Raises `SipError`
+        where it is over, taken, or an outbound one; `CallRefused` where no media is in common."""
+        if self.info.direction != "inbound" or self._taken or self.ended:
+            raise SipError("this call cannot be given early media", where="sip")
+        self._early = await self._describe()
+        self._session.ring(self._clock.now(), status=183, body=self._early)
+        self._settle()
 
     async def transfer(self, target: str) -> TransferResult:
         """Have the other end call `target` in our place (REFER): an address, or a number at the other
         end's own trunk. Returns once it is known how that ended; after `TRANSFERRED` this call has
         nothing more to do than to hang up. Raises `ParseError` for what is no address, `SipError`
         where the call is not up."""
-        if self.ended:
-            raise SipError("the call is not up", where="sip")
-        self._transfer = transfer = SipTransfer(self._session)
-        transfer.ask(target, self._clock.now())
+        transfer = SipTransfer(self._session)
+        return await self._handed_over(transfer, lambda at: transfer.ask(target, at))
+
+    async def transfer_to(self, other: SipLeg) -> TransferResult:
+        """Have the other end take our place in the call `other` (REFER with Replaces): both talk with each
+        other, without us. Raises `SipError` where either call is not up."""
+        transfer = SipTransfer(self._session)
+        return await self._handed_over(transfer, lambda at: transfer.ask_for(other.session, at))
+
+    async def _handed_over(self, transfer: SipTransfer, ask: Callable[[float], None]) -> TransferResult:
+        if self.ended or self._transfer is not None:
+            raise SipError("the call cannot be transferred now", where="sip")
+        ask(self._clock.now())
+        self._transfer = transfer
         self._settle()
         try:
             async with asyncio.timeout(self._ring_timeout + T64):
@@ -185,21 +228,45 @@ class SipLeg:
 
     # --- what the service and the session tell ----------------------------------------------------
 
+    @property
+    def session(self) -> Session:
+        """The signalling of the call as it is now."""
+        return self._session
+
+    @property
+    def media(self) -> MediaPort | None:
+        """The call's media, for whoever joins it to another's."""
+        return self._media
+
     def take(self, signal: Signal) -> None:
-        """A signal of this leg's session."""
+        """A signal of this leg's session, of one that it goes on in, or of one that it went on from."""
+        if signal.session is not self._session:
+            if self._following is not None:
+                self._following.take(signal)
+            return
         match signal:
             case Progress():
                 self._ringing(signal)
             case Accepted():
                 self._accepted(signal.body, signal.at)
             case Failed():
-                self._fail(not_taken(signal.status, signal.reason, answered=signal.response is not None))
+                self._fail(not_taken(signal.status, signal.reason, signal.response))
             case Confirmed():
                 self._confirmed(signal.body, signal.at)
-            case Changed():
+            case EarlyConfirmed():
                 self._answer_to_ours(signal.body)
             case Reoffered():
                 self._reoffered(signal.body, signal.at)
+            case Changed():
+                self._change.answered(not self._answer_to_ours(signal.body))
+            case ChangeRefused():
+                self._change.answered(False)
+            case Refreshed():
+                self._refreshed(signal.body)
+            case KeyPressed():
+                self._key(signal.key, "info", signal.at)
+            case AskedToCall():
+                self.follow(self, signal)
             case Referred():
                 if self._transfer is not None:
                     self._transfer.heard(signal)
@@ -218,7 +285,10 @@ class SipLeg:
             self._refused = self._refused or CallRefused(reason or "hung up", where="sip")
             self._decided.set()
             self._changed.set()
+            self._change.answered(False)
             now = self._clock.now()
+            if self._following is not None:
+                self._following.give_up(now)
             if self._session.phase is Phase.OFFERED:
                 self._session.refuse(_REFUSALS.get(reason.lower(), 480), now)
             else:
@@ -234,6 +304,15 @@ class SipLeg:
 
     async def _take(self) -> None:
         """Answer an inbound call: our media opened, their offer answered (or ours made)."""
+        body = self._early or await self._describe()
+        self._session.accept(body, self._clock.now())
+        self._ring_limit.cancel()
+        self._settle()
+        if self._session.invite.body:
+            self._up(self._clock.now())
+
+    async def _describe(self) -> bytes:
+        """Open our media; gives the answer to an inbound call's offer, or our own offer."""
         media = await self._open_media()
         if self.ended:
             await media.close()
@@ -250,34 +329,26 @@ class SipLeg:
             self._session.refuse(488, self._clock.now())
             self._settle()
             raise CallRefused(f"no media in common: {error.what}", where="sip") from error
-        self._session.accept(body, self._clock.now())
-        self._ring_limit.cancel()
-        self._settle()
-        if offer:
-            self._up(self._clock.now())
+        return body
 
     def _adopt(self, media: MediaPort) -> None:
         self._media = media
-        media.on_dtmf = lambda digit: self._deliver(Dtmf(self._clock.now(), digit))
+        media.on_dtmf = lambda digit: self._key(digit, "rtp", self._clock.now())
         media.on_lost = self._media_lost
         media.on_back = self._media_back
+
+    def _key(self, key: str, way: str, at: float) -> None:
+        if self._pressed.is_new(key, way, at):
+            self._deliver(Dtmf(at, key))
 
     def _media_lost(self, seconds: float) -> None:
         """Told each second; the call hears of it at once and then every five."""
         if seconds >= self._lost_again:
             if not self._lost_again:
-                self._refresh_path()
+                refresh_path(self._session, self._terms, self._clock.now())
+                self._settle()
             self._lost_again = seconds + LOST_AGAIN_SECONDS
             self._deliver(MediaLost(self._clock.now(), seconds))
-
-    def _refresh_path(self) -> None:
-        """Offer what is in force once more (re-INVITE): a phone that moved says where it is now, and
-        whoever relays the media on the way opens its path again."""
-        if self._terms is None or not self._session.may_change:
-            return
-        with suppress(SipError):  # Another change is under way, which does the same.
-            self._session.change(self._terms.offer(), self._clock.now())
-        self._settle()
 
     def _media_back(self) -> None:
         self._lost_again = 0.0
@@ -288,7 +359,14 @@ class SipLeg:
         assert self._media is not None
         configure_media(self._media, agreement)
         self._agreement = agreement
-        self.rate = self._media.rate
+        if not self._answered:
+            self.rate = self._media.rate
+        elif self._sound is not None:
+            heard, spoken = self._sound
+            if self._media.rate != self.rate:
+                steady = SteadyRate(self.rate, self._media.rate, heard, spoken)
+                heard, spoken = steady.hear, steady.next_frame
+            self._media.start(heard, spoken)
 
     def _answer_to_ours(self, body: bytes) -> str:
         """Take an SDP answer to our offer; says what is wrong with it, or nothing."""
@@ -334,7 +412,10 @@ class SipLeg:
 
     def _reoffered(self, body: bytes, at: float) -> None:
         """New terms: another address, another codec, hold, resume (RFC 3264 §8)."""
-        assert self._terms is not None
+        if self._terms is None:
+            self._session.refuse_change(488, at)
+            self._settle()
+            return
         try:
             if body:
                 answer, agreement = self._terms.answer(body)
@@ -347,6 +428,36 @@ class SipLeg:
             self._session.accept_change(answer, at)
         self._settle()
 
+    def _offer_change(self, hold: bool) -> None:
+        if self._terms is None or not self._session.is_up:
+            raise SipError("the call is not up", where="sip")
+        self._session.change(self._terms.offer(hold=hold), self._clock.now())
+        self._settle()
+
+    def _refreshed(self, body: bytes) -> None:
+        """What counts was offered again; their answer may have moved (an address, a codec)."""
+        assert self._terms is not None
+        self._terms.repeat()
+        self._answer_to_ours(body)
+
+    # --- going on with somebody else --------------------------------------------------------------
+
+    def follows(self, following: Following) -> None:
+        """A call that the other end asked for is under way."""
+        self._following = following
+
+    def move(self, session: Session, terms: Terms, agreement: Agreement | None) -> None:
+        """The call goes on in `session`; the one before is for the caller to end. Raises `MediaError`."""
+        if agreement is not None:
+            self._configure(agreement)
+        self._session, self._terms, self._following = session, terms, None
+
+    def stays(self) -> None:
+        """The call that the other end asked for came to nothing."""
+        self._following = None
+        if self._session.phase is Phase.ENDED:
+            self._finish("hung up")  # They left as soon as they had asked.
+
     def _fail(self, error: CallNotTaken) -> None:
         if error.verdict is Verdict.FAIL_OVER and not self.ended:
             session = self.another_way(error)
@@ -357,6 +468,8 @@ class SipLeg:
         self._finish(error.what)
 
     def _over(self, signal: Ended) -> None:
+        if self._following is not None and not self.ended:
+            return  # Whoever had us call somebody may leave; we go on when that is answered.
         if not self._answered and self._refused is None:
             self._refused = CallRefused(signal.reason, where="sip")
         self._finish(signal.reason)
@@ -371,6 +484,7 @@ class SipLeg:
             self._deliver(HungUp(self._clock.now(), reason))
         self._decided.set()
         self._changed.set()
+        self._change.answered(False)
 
     def _deliver(self, event: LegEvent) -> None:
         self._waiting.append(event)

@@ -86,6 +86,25 @@ class SipSettings:
     """Addresses and networks that are never taken for a flood, beside the trunks."""
     test_lines: bool = False
     """Answer the users echo, ring, tone, dtmf, silence and busy without an agent."""
+    session_expires: int = 1800
+    """Seconds after which a call that nobody refreshed is over (RFC 4028); 0: only where others ask."""
+    min_session_expires: int = 90
+    """The shortest such time that is agreed to; not below 90."""
+    reliable_provisional: bool = True
+    """Acknowledge what comes before a call is taken, early media above all (100rel, PRACK)."""
+    redirects: int = 5
+    """Addresses that one call may be sent on to (302); 0: none."""
+    accept_refer: bool = False
+    """Call somebody else where the other end of a call asks for it (REFER): it can make us dial."""
+    accept_replaces: bool = True
+    """Let a new call take the place of one whose identifiers it knows: how others' attended transfers
+    reach us."""
+    trace: str = ""
+    """A capture file (pcap) in which to write all that passes, for `trunkline sip trace`; empty: none."""
+    trace_megabytes: int = 64
+    """How large it may grow, with the older half that is kept as `FILE.1`."""
+    trace_media: bool = True
+    """Write media too, not signalling alone."""
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for what cannot be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from trunkline.errors import ParseError
+from trunkline.errors import ParseError, SipError
 from trunkline.legs.leg import TransferResult
 from trunkline.sip.session import Session
 from trunkline.sip.signals import Referred
@@ -34,6 +34,12 @@ class SipTransfer:
     def ask(self, target: str, at: float) -> None:
         """Send the REFER. Raises `ParseError`, `SipError`."""
         self._session.refer(target_of(target, self._session), at)
+
+    def ask_for(self, other: Session, at: float) -> None:
+        """Send a REFER to our end of the call `other`. Raises `SipError`."""
+        if other.dialog is None:
+            raise SipError("the other call is not up", where="sip")
+        self._session.refer(other.dialog.target, at, replaces=other)
 
     def heard(self, signal: Referred) -> None:
         """News of it from the other end."""

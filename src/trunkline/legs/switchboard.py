@@ -11,13 +11,16 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, TrunklineError
 from trunkline.legs.call_control import CallControl, StreamSettings
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.leg import LegInfo
+from trunkline.legs.rtp_leg import RtpLeg
 from trunkline.legs.websocket_leg import StreamLeg
 from trunkline.rtp.pacer import Pacer
 
@@ -28,11 +31,12 @@ TICKETS_BOUND = 10_000
 _CLOSE_SECONDS = 5.0
 
 logger = structlog.get_logger(__name__)
+L = TypeVar("L", bound=CarriedLeg)
 
 
 @dataclass(slots=True)
 class _Ticket:
-    leg: StreamLeg
+    leg: CarriedLeg
     until: float
 
 
@@ -44,10 +48,10 @@ class Switchboard:
         self.settings = settings or StreamSettings()
         self.draining = False
         """No new inbound call is taken."""
-        self._pacer = pacer
-        self._legs: dict[tuple[str, str], StreamLeg] = {}
+        self.pacer = pacer
+        self._legs: dict[tuple[str, str], CarriedLeg] = {}
         self._tickets: dict[str, _Ticket] = {}
-        self._incoming: asyncio.Queue[StreamLeg | None] = asyncio.Queue(WAITING_CALLS + 1)
+        self._incoming: asyncio.Queue[CarriedLeg | None] = asyncio.Queue(WAITING_CALLS + 1)
         self._releases: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -61,7 +65,7 @@ class Switchboard:
         """Whether an inbound call would be turned away now."""
         return self.draining or self._incoming.qsize() >= WAITING_CALLS
 
-    async def calls(self) -> AsyncIterator[StreamLeg]:
+    async def calls(self) -> AsyncIterator[CarriedLeg]:
         """Inbound calls, as they are announced. Ends when the board closes."""
         while True:
             leg = await self._incoming.get()
@@ -73,24 +77,36 @@ class Switchboard:
     def ring(self, info: LegInfo, control: CallControl, *, rate: int = 8000) -> StreamLeg:
         """An inbound call was announced. Raises `CallRefused` where it cannot be taken now, or where
         there is a call of this id already."""
-        if self.full:
-            raise CallRefused("no call can be taken now", where=info.kind)
-        leg = self.place(info, control, rate=rate)
-        self._incoming.put_nowait(leg)
-        return leg
+        return self._ring(StreamLeg, info, control, rate)
+
+    def ring_rtp(self, info: LegInfo, control: CallControl, *, rate: int = 8000) -> RtpLeg:
+        """The same of a call whose sound is RTP of our own."""
+        return self._ring(RtpLeg, info, control, rate)
 
     def place(self, info: LegInfo, control: CallControl, *, rate: int = 8000) -> StreamLeg:
         """A call of our own. Raises `CallRefused` where there is a call of this id already."""
+        return self._make(StreamLeg, info, control, rate)
+
+    def place_rtp(self, info: LegInfo, control: CallControl, *, rate: int = 8000) -> RtpLeg:
+        """The same of a call whose sound is RTP of our own."""
+        return self._make(RtpLeg, info, control, rate)
+
+    def _ring(self, kind: type[L], info: LegInfo, control: CallControl, rate: int) -> L:
+        if self.full:
+            raise CallRefused("no call can be taken now", where=info.kind)
+        leg = self._make(kind, info, control, rate)
+        self._incoming.put_nowait(leg)
+        return leg
+
+    def _make(self, kind: type[L], info: LegInfo, control: CallControl, rate: int) -> L:
         key = (info.kind, info.call_id)
         if key in self._legs or self._closed:
             raise CallRefused("a call that is there already", where=info.kind)
-        leg = StreamLeg(
-            self.clock, self._pacer, info, control, self.settings, rate=rate, on_over=self._forget
-        )
+        leg = kind(self.clock, self.pacer, info, control, self.settings, rate=rate, on_over=self._forget)
         self._legs[key] = leg
         return leg
 
-    def name(self, leg: StreamLeg, call_id: str) -> None:
+    def name(self, leg: CarriedLeg, call_id: str) -> None:
         """A call that we placed is known to its carrier by this id: records show it, and it is found by
         it. Raises `CallRefused` where another call has it."""
         key = (leg.info.kind, call_id)
@@ -100,11 +116,11 @@ class Switchboard:
         if not leg.ended:
             self._legs[key] = leg
 
-    def find(self, kind: str, call_id: str) -> StreamLeg | None:
+    def find(self, kind: str, call_id: str) -> CarriedLeg | None:
         """The call of this id, unless it is over."""
         return self._legs.get((kind, call_id))
 
-    def ticket(self, leg: StreamLeg, seconds: float = TICKET_SECONDS) -> str:
+    def ticket(self, leg: CarriedLeg, seconds: float = TICKET_SECONDS) -> str:
         """A word with which one stream may join this call within so many seconds. The ones before it
         are worthless now."""
         now = self.clock.now()
@@ -130,6 +146,7 @@ class Switchboard:
         leg = self._tickets.pop(word).leg
         if leg.info.kind != kind or (call_id and call_id != leg.info.call_id):
             raise CallRefused("a stream with the ticket of another call", where=kind)
+        assert isinstance(leg, StreamLeg)
         return leg
 
     async def close(self) -> None:
@@ -149,7 +166,7 @@ class Switchboard:
             self._incoming.get_nowait()
         self._incoming.put_nowait(None)
 
-    def _forget(self, leg: StreamLeg) -> None:
+    def _forget(self, leg: CarriedLeg) -> None:
         for key in [key for key, one in self._legs.items() if one is leg]:
             del self._legs[key]
         for word in [word for word, one in self._tickets.items() if one.leg is leg]:
@@ -159,7 +176,7 @@ class Switchboard:
         task.add_done_callback(self._releases.discard)
 
 
-async def _end(leg: StreamLeg) -> None:
+async def _end(leg: CarriedLeg) -> None:
     try:
         await leg.hang_up("the service stops")
     except TrunklineError as error:

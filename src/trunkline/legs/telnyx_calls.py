@@ -20,6 +20,7 @@ from urllib.parse import quote
 import structlog
 
 from trunkline.errors import CallRefused, ParseError, SipError, TrunklineError
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import (
     PublicUrl,
     StreamRequest,
@@ -208,7 +209,7 @@ class Telnyx:
             cause = _CAUSES.get(text(said, "hangup_cause"), ("", TransferResult.FAILED))
             self._control(leg).transferred(cause[1])
 
-    def _control(self, leg: StreamLeg) -> TelnyxCall:
+    def _control(self, leg: CarriedLeg) -> TelnyxCall:
         assert isinstance(leg.control, TelnyxCall)
         return leg.control
 

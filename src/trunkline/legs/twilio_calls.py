@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from trunkline.errors import CallRefused, ParseError, SipError
 from trunkline.legs import twiml
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import (
     PublicUrl,
     StreamRequest,
@@ -130,7 +131,7 @@ class Twilio:
         parts = [f"{name}={value}" for name, value in query.items()] + [f"once={secrets.token_hex(8)}"]
         return self._public.http(f"/{self.name}/{path}?{'&'.join(parts)}")
 
-    def stream_for(self, leg: StreamLeg) -> str:
+    def stream_for(self, leg: CarriedLeg) -> str:
         """The TwiML that opens this call's stream, at first or again."""
         return twiml.stream(
             self._public.socket(f"/{self.name}/stream"),

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from trunkline.errors import CallRefused, ConfigError, ParseError, SipError
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import (
     PublicUrl,
     StreamRequest,
@@ -124,7 +125,7 @@ class Vonage:
         """Whether we can place, hand over and end calls."""
         return bool(self.settings.application_id and self._private_key)
 
-    def stream_ncco(self, leg: StreamLeg) -> list[dict[str, Any]]:
+    def stream_ncco(self, leg: CarriedLeg) -> list[dict[str, Any]]:
         """Connect the call to our socket, at first or again."""
         word = self._board.ticket(leg)
         call = leg.info.call_id
@@ -232,7 +233,7 @@ class Vonage:
             leg.end(_OVER[status])
         return WebhookReply()
 
-    def _control(self, leg: StreamLeg) -> VonageCall:
+    def _control(self, leg: CarriedLeg) -> VonageCall:
         assert isinstance(leg.control, VonageCall)
         return leg.control
 

@@ -27,6 +27,7 @@ from trunkline.events import (
     Event,
     GenerationDone,
     GenerationStarted,
+    LinesPrepared,
     SynthesisStarted,
 )
 
@@ -146,7 +147,9 @@ class CostMeter:
                 self._turn_of[event.generation] = (event.turn, event.model)
             case GenerationDone():
                 self._tokens(event)
-            case SynthesisStarted():
+            case LinesPrepared():
+                self._count(0, "tts", self._engines.get("tts", "unknown"), characters=event.characters)
+            case SynthesisStarted() if not event.cached:
                 turn = self._turn_of.get(event.generation, (0, ""))[0]
                 self._count(turn, "tts", self._engines.get("tts", "unknown"), characters=len(event.text))
             case CallEnded() if self._answered is not None:

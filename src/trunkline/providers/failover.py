@@ -212,6 +212,13 @@ class FailoverTextToSpeech:
         """The same engines and breakers for one call, which is told what failed."""
         return FailoverTextToSpeech((), self._row.clock, _shared=replace(self._row, tell=tell))
 
+    def first_alone(self) -> FailoverTextToSpeech:
+        """The first engine without the others, under the same breaker. Not to be closed: it is this one's."""
+        first = self._row.engines[:1]
+        started = [guarded for guarded in self._row.started if guarded in first]
+        row = replace(self._row, engines=first, started=started)
+        return FailoverTextToSpeech((), self._row.clock, _shared=row)
+
     async def start(self) -> None:
         await self._row.start()
 

@@ -78,6 +78,36 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "whisper",
         "faster-whisper with a model that you name, on this machine",
     ),
+    "deepgram": EngineEntry(
+        f"{_HERE}.stt.deepgram:Deepgram",
+        "deepgram",
+        "Deepgram Nova-2, Nova-3 and Flux",
+        needs=("httpx", "websockets"),
+    ),
+    "assemblyai": EngineEntry(
+        f"{_HERE}.stt.assemblyai:AssemblyAI",
+        "assemblyai",
+        "AssemblyAI Universal, streamed",
+        needs=("httpx", "websockets"),
+    ),
+    "openai": EngineEntry(
+        f"{_HERE}.stt.openai_realtime:OpenAIRealtime",
+        "openai",
+        "OpenAI's realtime transcription",
+        needs=("httpx", "websockets"),
+    ),
+    "openai-file": EngineEntry(
+        f"{_HERE}.stt.openai_file:OpenAIFile",
+        "openai",
+        "OpenAI's file transcription, or any server of its protocol, an utterance at a time",
+        needs=("httpx",),
+    ),
+    "azure": EngineEntry(
+        f"{_HERE}.stt.azure:AzureRecogniser",
+        "azure",
+        "Azure's recogniser, custom models",
+        needs=("httpx", "websockets"),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),

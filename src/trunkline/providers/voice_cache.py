@@ -46,6 +46,17 @@ def key_of(text: str, *, engine: str, voice: str, words_per_minute: int, rate: i
     return hashlib.sha256(fields.encode()).hexdigest()[:40]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was synthesised ahead: so many lines, of so many characters."""
+
+    lines: int = 0
+    characters: int = 0
+
+    def __add__(self, other: Prepared) -> Prepared:
+        return Prepared(self.lines + other.lines, self.characters + other.characters)
+
+
 class VoiceCache:
     """One for a process. `folder` None keeps lines in memory only. Sizes are bytes."""
 
@@ -63,6 +74,7 @@ class VoiceCache:
         self._longest = longest_line
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._used = 0
+        self._making: set[str] = set()
         self._disk = threading.Lock()
 
     def remembered(self, key: str) -> Line | None:
@@ -81,12 +93,24 @@ class VoiceCache:
                 self._remember(key, line)
         return line
 
-    async def keep(self, key: str, line: Line) -> None:
-        """Remember a line, and write it to disk. A disk that cannot be written is no error here."""
+    def claim(self, key: str) -> bool:
+        """Whether the line is now the asker's to make; False while another call is making it."""
+        if key in self._making:
+            return False
+        self._making.add(key)
+        return True
+
+    def let_go(self, key: str) -> None:
+        """The line is made, or given up."""
+        self._making.discard(key)
+
+    async def keep(self, key: str, line: Line, *, private: bool = False) -> None:
+        """Remember a line, and write it to disk unless it is `private`. A disk that cannot be written is no
+        error here."""
         if not line.pcm or len(line.pcm) > self._longest:
             return
         self._remember(key, line)
-        if self._folder is not None:
+        if self._folder is not None and not private:
             await asyncio.to_thread(self._write, self._folder, key, line)
 
     def _remember(self, key: str, line: Line) -> None:
@@ -171,20 +195,28 @@ class CachedVoice:
         self._speaking = asyncio.Lock()
         self._preparing = self._speaking if spare is None else asyncio.Lock()
 
-    async def prepare(self, texts: Iterable[str]) -> int:
-        """Synthesise each text that is not known yet; gives how many were. An engine that fails on
-        one is no error here: the line is spoken live when its time comes."""
-        made = 0
+    def knows(self, text: str) -> bool:
+        """Whether this text would be said from the cache."""
+        return self._cache.remembered(self._key(text)) is not None
+
+    async def prepare(self, texts: Iterable[str], *, private: bool = False) -> Prepared:
+        """Synthesise each text that is not known yet and that no other call is making; gives what was made.
+        An engine that fails on one is no error here: the line is spoken live when its time comes. What is
+        `private` is not written to disk."""
+        made = Prepared()
         for text in dict.fromkeys(texts):
             key = self._key(text)
-            if await self._cache.find(key) is not None:
+            if not self._cache.claim(key):
                 continue
             try:
-                line = await self._synthesise(text)
+                if await self._cache.find(key) is not None:
+                    continue
+                await self._cache.keep(key, await self._synthesise(text), private=private)
+                made += Prepared(1, len(text))
             except EngineError:
                 continue
-            await self._cache.keep(key, line)
-            made += 1
+            finally:
+                self._cache.let_go(key)
         return made
 
     async def say(self, text: str) -> AsyncGenerator[Spoken, None]:

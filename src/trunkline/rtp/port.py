@@ -30,6 +30,9 @@ from trunkline.rtp.stream import Stream
 OnFrame = Callable[[Frame], None]
 NextFrame = Callable[[float], bytes | None]
 
+Tap = Callable[[bool, int, Address, bytes], None]
+"""Told of a packet: whether we sent it, our port, the other end's address, its bytes."""
+
 
 class Relay(Protocol):
     """Who takes a call's media in the place of its listener (`bridge.py`)."""
@@ -73,12 +76,15 @@ class MediaPort:
         self.on_lost: Callable[[float], None] | None = None
         self.on_back: Callable[[], None] | None = None
         self.lost_after = lost_after
+        self.tap: Tap | None = None
+        """Told of each packet, as it goes and as it came."""
         self.send_errors = 0
         """Packets that the machine would not take (no route, full buffer)."""
         self._pacer = pacer
         self._clock = clock
         self._rtp = rtp
         self._rtcp = rtcp
+        self._ports = int(rtp.getsockname()[1]), int(rtcp.getsockname()[1])
         self._loop = asyncio.get_running_loop()
         self._session = RtpSession(
             ssrc=secrets.randbits(32),
@@ -122,7 +128,7 @@ class MediaPort:
     @property
     def local_port(self) -> int:
         """The RTP port, for SDP."""
-        return int(self._rtp.getsockname()[1])
+        return self._ports[0]
 
     @property
     def remote(self) -> Address | None:
@@ -267,6 +273,8 @@ class MediaPort:
                 return
             except OSError:  # an ICMP error of something sent earlier; the socket goes on
                 continue
+            if self.tap is not None:
+                self.tap(False, self._ports[0], source[:2], data)
             if looks_like_rtcp(data):
                 self._take_report(data, source[:2], at)
                 continue
@@ -300,6 +308,8 @@ class MediaPort:
                 return
             except OSError:
                 continue
+            if self.tap is not None:
+                self.tap(False, self._ports[1], source[:2], data)
             if self._take_report(data, source[:2], at):
                 self._remote_rtcp = source[:2]
 
@@ -371,6 +381,8 @@ class MediaPort:
         remote = self._session.latch.remote
         if self._closed or remote is None:
             return
+        if self.tap is not None:
+            self.tap(True, self._ports[0], remote, datagram)
         try:
             self._rtp.sendto(datagram, remote)
         except OSError:
@@ -403,6 +415,8 @@ class MediaPort:
         same_port = self._session.stream.rtcp_mux
         to = remote if same_port else self._remote_rtcp or (remote[0], remote[1] + 1)
         report = self._session.report(now, self._clock.wall().timestamp(), goodbye=goodbye)
+        if self.tap is not None:
+            self.tap(True, self._ports[not same_port], to, report)
         try:
             (self._rtp if same_port else self._rtcp).sendto(report, to)
         except OSError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trunkline.events import Event, Expectation
+from trunkline.events import Answerer, Event, Expectation
 from trunkline.prompt import Prompt
 
 # --- what happens ---------------------------------------------------------------------------------
@@ -89,10 +89,39 @@ class TransferEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The tool of a `CallTool` with this id has answered with these values, or failed."""
+
+    id: str
+    ok: bool
+    now: datetime
+    values: dict[str, str | float | bool] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeUp:
+    """The seconds of a `StartTimer` with this key have passed."""
+
+    key: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AudioLost:
     """Nothing has been received from the caller for `seconds`: ask whether they are there."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallTaken:
+    """It has shown who, or what, took the call: told when it is no person, and when a person picks up after
+    all. `ready`: the machine has beeped, and records from now on."""
+
+    who: Answerer
+    now: datetime
+    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +140,10 @@ Happening = (
     | ModelDone
     | ModelFailed
     | TransferEnded
+    | ToolResult
+    | TimeUp
     | AudioLost
+    | CallTaken
     | MustEnd
 )
 
@@ -128,10 +160,16 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask the model. Its sentences are spoken as they come; each is checked first."""
+    """Ask the model. Its sentences are spoken as they come; each is checked first.
+
+    `foreseen`: the tools, with their arguments, that typed understanding would call; None where it had
+    to guess. `simple`: a small model does as well (a yes, a no, a number, a named choice, understood
+    for certain)."""
 
     prompt: Prompt
     interruptible: bool = True
+    foreseen: tuple[tuple[str, dict[str, Any]], ...] | None = None
+    simple: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +206,28 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTool:
+    """Call a tool, beside whatever is said; `ToolResult` tells how it went.
+
+    `results`: the value's name and its place in the answer ("slots.0.start")."""
+
+    id: str
+    tool: str
+    arguments: dict[str, str | float | bool]
+    results: dict[str, str]
+    seconds: float
+    """Until when it must have answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Tell with `TimeUp` when so many seconds have passed."""
+
+    key: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End the call once everything said before is heard. Nothing follows."""
 
@@ -175,4 +235,4 @@ class End:
     reason: str
 
 
-Action = Say | Generate | ToolAnswer | Expect | Note | Transfer | End
+Action = Say | Generate | ToolAnswer | Expect | Note | Transfer | CallTool | StartTimer | End

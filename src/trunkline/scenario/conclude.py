@@ -10,15 +10,19 @@ from dataclasses import replace
 
 from trunkline.events import Event, OutcomeDecided
 from trunkline.scenario import walk
-from trunkline.scenario.actions import Action, End, Expect, Note, Say, Transfer
+from trunkline.scenario.actions import Action, End, Expect, Note, Say, StartTimer, Transfer
 from trunkline.scenario.edge_cases import nth
 from trunkline.scenario.expect import expectation
+from trunkline.scenario.look_up import call_tool, waiting_words
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.plan import covers
 from trunkline.scenario.spoken import fill, value_words
 from trunkline.scenario.state import State
 
 Result = tuple[State, list[Action]]
+
+VOICEMAIL_LEFT = "voicemail_left"
+"""The outcome of a step of kind voicemail that names no other."""
 
 _FINAL = ("silence", "abuse")
 """Cases whose last words are the ones to end with; the others of a case were reminders."""
@@ -37,7 +41,9 @@ def closed(scenario: Scenario, state: State, case: str, count: int = 99, reason:
 
 def ended(state: State, actions: list[Action], outcome: str, reason: str) -> Result:
     """The call is over: nothing follows."""
-    state = replace(state, outcome=outcome, reason=reason, closing="", due=(), transferring=False)
+    state = replace(
+        state, outcome=outcome, reason=reason, closing="", due=(), transferring=False, calling="", timed=""
+    )
     return state, [*actions, Note(OutcomeDecided(0.0, outcome, reason)), End(outcome, reason)]
 
 
@@ -65,11 +71,18 @@ def concluded(
         before = " ".join(words)
         state, last = closed(scenario, state, state.closing)
         return state, [*actions, *([Say(before)] if before else []), *last]
-    if step.kind == "end":
+    if step.final:
         words.append(fill(step.say, scenario, state))
         actions += _spoken(words, interruptible=False)
-        state, last = ended(state, actions, step.outcome, f"reached {state.step}")
+        state, last = ended(state, actions, step.outcome or VOICEMAIL_LEFT, f"reached {state.step}")
         return state, last
+    if step.kind == "call":
+        begins = state.calling != state.visit
+        words += [fill(step.say, scenario, state) or waiting_words(scenario, state)] if begins else []
+        actions += _spoken(words, step.interruptible)
+        if begins:
+            actions.append(call_tool(scenario, state))
+        return replace(state, calling=state.visit, arrived=True), actions
     if step.kind == "transfer":
         words.append(fill(step.say, scenario, state))
         target = fill(state.facts.get("target", step.target), scenario, state)
@@ -79,6 +92,9 @@ def concluded(
         words += [walk.opening(scenario, state), walk.question(scenario, state)]
     state = walk.asked(state) if not state.arrived or covers(text, "") else state
     actions += _spoken(words, step.interruptible)
+    if step.seconds is not None and state.timed != state.visit:
+        state = replace(state, timed=state.visit)
+        actions.append(StartTimer(state.visit, step.seconds))
     return state, [*actions, expecting(scenario, state)]
 
 

@@ -1,8 +1,8 @@
 """What a model gets: the stable part first and byte-identical from turn to turn, so that providers'
 prompt caches hit; then what changes.
 
-Stable: rules, persona, fields, the graph, objections, knowledge, as one system message made from the
-scenario alone. Changing: a system message with the step, its goal, what comes next for each edge,
+Stable: rules, persona, fields, the graph, objections, a short knowledge, as one system message made from
+the scenario alone. Changing: a system message with the step, its goal, what comes next for each edge,
 fields so far; then the talk as it was heard; then tool calls of this very answer with their results.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from trunkline.prompt import Message, Prompt
-from trunkline.scenario import tools, walk
+from trunkline.scenario import knowledge, tools, walk
 from trunkline.scenario.fields import expected_form
 from trunkline.scenario.model import ByIdentity, Edge, Scenario
 from trunkline.scenario.situation import Situation
@@ -85,7 +85,8 @@ def _stable_text(ref: ByIdentity) -> str:
         for name, objection in scenario.objections.items()
     ]
     parts += _section("Objections and questions (call answer_objection)", answers)
-    parts += _section("Knowledge", [f"- {line}" for line in scenario.knowledge])
+    if knowledge.is_short(scenario):
+        parts += _section("Knowledge", [f"- {line}" for line in scenario.knowledge])
     return "\n".join(parts)
 
 
@@ -114,6 +115,8 @@ def _now(scenario: Scenario, state: State) -> str:
         lines.append(f'Its question, in these or like words: "{asks}"')
     lines += [f"Then, {_edge(edge)}: {_what_follows(scenario, state, edge)}" for edge in step.edges]
     lines += [_known(scenario, state, name) for name in state.fields]
+    if not knowledge.is_short(scenario):
+        lines += [f"To this you know: {found}" for found in knowledge.relevant(scenario, state.last_heard())]
     if state.interrupted:
         lines.append("The caller cut your last words. Take up what they said first, then come back.")
     if not state.exchange:
@@ -129,7 +132,7 @@ def _known(scenario: Scenario, state: State, name: str) -> str:
 
 def _what_follows(scenario: Scenario, state: State, edge: Edge) -> str:
     target = scenario.steps[edge.to]
-    if target.kind in ("end", "transfer", "say") or target.fixed:
+    if target.steps_aside or target.kind == "say" or target.fixed:
         return "its words are spoken for you."
     if target.field:
         return f'ask "{fill(scenario.fields[target.field].ask, scenario, state)}"'

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from trunkline.errors import EngineError
 from trunkline.events import Event, Expectation
@@ -21,6 +21,7 @@ from trunkline.scenario.actions import (
     CallBegan,
     CallerQuiet,
     CallerSaid,
+    CallTool,
     End,
     Expect,
     Generate,
@@ -30,16 +31,22 @@ from trunkline.scenario.actions import (
     ModelFailed,
     Note,
     Say,
+    StartTimer,
+    TimeUp,
     ToolAnswer,
+    ToolResult,
     Transfer,
 )
 from trunkline.scenario.guardrail import check_sentence
+from trunkline.scenario.look_up import picked
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.state import State
 from trunkline.scenario.step import step
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _MOST_ROUNDS = 6
+_MOST_TOOLS = 20
+"""Tools called one after the other before the caller says something."""
 
 
 class Streams(Protocol):
@@ -63,6 +70,11 @@ class Conversation:
     blocked: list[str] = field(default_factory=list)
     expectation: Expectation | None = None
     transferred_to: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What each tool answers, instead of the scenario's own example; None: it fails."""
+    called: list[CallTool] = field(default_factory=list)
+    """The tools that were called."""
+    _timers: list[tuple[datetime, str]] = field(default_factory=list)
     local: int = 0
     asked_model: int = 0
 
@@ -86,13 +98,38 @@ class Conversation:
         """Nobody says anything, for the `count`-th time in a row."""
         return await self.happen(CallerQuiet(6.0 * count, count, self.now))
 
+    async def wait(self, seconds: float) -> str:
+        """Time passes without a word; steps whose time is up are told so."""
+        until, words = self.now + timedelta(seconds=seconds), []
+        while due := [timer for timer in self._timers if timer[0] <= until]:
+            self._timers.remove(min(due))
+            self.now, key = max(self.now, min(due)[0]), min(due)[1]
+            words.append(await self.happen(TimeUp(key, self.now)))
+        self.now = until
+        return " ".join(one for one in words if one)
+
     async def happen(self, happening: Happening) -> str:
         """Anything at all happens; gives what the agent says, whole."""
+        words = await self._once(happening)
+        for _ in range(_MOST_TOOLS):  # a tool answers as soon as the agent has said that it looks
+            if not self.state.calling:
+                break
+            words = f"{words} {await self._once(self._answer(self.called[-1]))}".strip()
+        return words
+
+    async def _once(self, happening: Happening) -> str:
         words = " ".join(await self._carry_out(self._step(happening), _MOST_ROUNDS))
         if words:
             self.said.append(words)
             self._step(AgentHeard(words))
         return words
+
+    def _answer(self, call: CallTool) -> ToolResult:
+        spec = self.scenario.tools.get(call.tool)
+        answer = self.answers.get(call.tool, spec.example if spec else None)
+        values = picked(call.results, answer)
+        why = "" if answer is not None else "it is not called here, and has no example"
+        return ToolResult(call.id, answer is not None, self.now, values, why)
 
     def interrupt(self, heard: str, unheard: str) -> None:
         """The latest utterance was cut: only `heard` of it came through."""
@@ -120,6 +157,10 @@ class Conversation:
                     self.expectation = action.expectation
                 case Transfer():
                     self.transferred_to = action.target
+                case CallTool():
+                    self.called.append(action)
+                case StartTimer():
+                    self._timers.append((self.now + timedelta(seconds=action.seconds), action.key))
                 case ToolAnswer():
                     self.refusals += [action.content] if action.refused else []
                 case End():

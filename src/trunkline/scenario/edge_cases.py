@@ -100,6 +100,14 @@ class EdgeCases(BaseModel):
         limit=0,
         outcome="transfer_failed",
     )
+    working: EdgeCase = EdgeCase(
+        words=("One moment, please.", "I am still waiting for the answer. One moment, please."), limit=6
+    )
+    tool_failed: EdgeCase = EdgeCase(
+        words=("I am sorry, that does not work just now. A colleague will see to it. Goodbye.",),
+        limit=0,
+        outcome="tool_failed",
+    )
     too_long: EdgeCase = EdgeCase(
         words=("I have kept you long enough. Thank you for your time. Goodbye.",),
         limit=0,
@@ -109,6 +117,15 @@ class EdgeCases(BaseModel):
         words=("I can not do that, but I can go on with my questions.",), limit=3, outcome="caller_ended"
     )
     not_known: EdgeCase = EdgeCase(words=("I do not know that, and I would rather not guess.",), limit=6)
+    # Who took the call is no person. `words: []` hangs up without a word; `go` leads to a step instead.
+    voicemail: EdgeCase = EdgeCase(
+        words=("Hello, this is {agent}, the AI assistant of {company}. I will call again. Goodbye.",),
+        limit=0,
+        outcome="voicemail_left",
+    )
+    phone_menu: EdgeCase = EdgeCase(limit=0, outcome="phone_menu")
+    fax: EdgeCase = EdgeCase(limit=0, outcome="fax")
+    mailbox_full: EdgeCase = EdgeCase(limit=0, outcome="mailbox_full")
 
 
 def nth(words: tuple[str, ...], count: int) -> str:

@@ -118,6 +118,9 @@ def expectation(scenario: Scenario, state: State) -> Expectation:
             kind = _KIND[spec.type]
             lines += _sentences(spec)
             digits = -1 if spec.keypad and spec.type in ("number", "money", "phone") else 0
+    keys = any((edge.event or "").startswith("key_") for edge in step.edges)
+    if keys and kind not in (Answer.NUMBER, Answer.MONEY, Answer.PHONE):
+        digits = 1
     if step.kind == "talk":
         lines += YES_NO
     for edge in step.edges:

@@ -42,6 +42,10 @@ class Expression:
 
     text: str
     names: frozenset[str]
+    guarded: frozenset[str]
+    """Those of them that it asks about with known(…)."""
+    constants: frozenset[Scalar]
+    """The values it compares with."""
     _run: _Run
 
     def holds(self, values: Mapping[str, object]) -> bool:
@@ -56,7 +60,9 @@ def compile_expression(text: str) -> Expression:
         raise ScenarioError(f"a condition of {len(text)} characters", hint=f"Use at most {LONGEST}.")
     parser = _Parser(text)
     run = parser.parse()
-    return Expression(text, frozenset(parser.names), run)
+    return Expression(
+        text, frozenset(parser.names), frozenset(parser.guarded), frozenset(parser.constants), run
+    )
 
 
 class _Parser:
@@ -68,6 +74,8 @@ class _Parser:
         self.place = 0
         self.depth = 0
         self.names: set[str] = set()
+        self.guarded: set[str] = set()
+        self.constants: set[Scalar] = set()
 
     def parse(self) -> _Run:
         run = self._any()
@@ -139,8 +147,10 @@ class _Parser:
         self.place += 1
         if kind == "number":
             number = float(text)
+            self.constants.add(number)
             return lambda _: number
         if kind == "text":
+            self.constants.add(text)
             return lambda _: text
         if text in _WORDS:
             word = _WORDS[text]
@@ -168,6 +178,7 @@ class _Parser:
         if not self._take(")"):
             raise self._wrong("a ) is missing")
         self.names.add(name)
+        self.guarded.add(name)
         return lambda values: values.get(name) is not None
 
 

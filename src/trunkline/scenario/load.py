@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from rapidfuzz import process
 
 from trunkline.errors import ScenarioError
-from trunkline.scenario.check import Finding, check
+from trunkline.scenario.check import check
 from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
+from trunkline.scenario.findings import Finding
 from trunkline.scenario.model import (
     VERSION,
     Edge,
+    Escalation,
     FieldSpec,
     Guardrails,
     Limits,
@@ -27,6 +29,7 @@ from trunkline.scenario.model import (
     Persona,
     Scenario,
     Step,
+    ToolSpec,
 )
 from trunkline.scenario.plain_yaml import Place, compose, read_text
 
@@ -52,13 +55,14 @@ def load_scenario(source: str | Path) -> Scenario:
     """The scenario in this file, or the shipped one of this name. Raises `ScenarioError`."""
     shipped = library()
     path = shipped.get(str(source), Path(source))
-    return parse_scenario(_read(path), str(path if str(source) not in shipped else source))
+    named = str(path if str(source) not in shipped else source)
+    return parse_scenario(_read(path), named, path.parent)
 
 
-def parse_scenario(text: str, where: str = "scenario") -> Scenario:
+def parse_scenario(text: str, where: str = "scenario", folder: Path | None = None) -> Scenario:
     """The scenario in this text (YAML or JSON). Raises `ScenarioError` for anything that keeps it from
-    running; mere warnings pass."""
-    examined = examine(text, where)
+    running; mere warnings pass. `folder`: where its knowledge files are."""
+    examined = examine(text, where, folder)
     errors = [finding for finding in examined.findings if finding.severity == "error"]
     if errors or examined.scenario is None:
         first, *others = errors
@@ -71,10 +75,10 @@ def examine_file(path: str | Path) -> Examined:
     """Everything that can be found about a file (or a shipped name), without raising for what is in
     it; raises `ScenarioError` where it cannot be read."""
     found = library().get(str(path), Path(path))
-    return examine(_read(found), str(path))
+    return examine(_read(found), str(path), found.parent)
 
 
-def examine(text: str, where: str = "scenario") -> Examined:
+def examine(text: str, where: str = "scenario", folder: Path | None = None) -> Examined:
     """Read, validate and check. Findings carry `where:line`."""
     try:
         data, lines = compose(text, where, f"trunkline: {VERSION}")
@@ -88,7 +92,35 @@ def examine(text: str, where: str = "scenario") -> Examined:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         return Examined(None, placed(explained(error, _known_keys), where, lines))
-    return Examined(scenario, placed(check(scenario), where, lines))
+    documents, unread = _documents(scenario, folder)
+    found = [*unread, *check(scenario.with_documents(documents) if documents else scenario)]
+    return Examined(scenario.with_documents(documents), placed(found, where, lines))
+
+
+def _documents(scenario: Scenario, folder: Path | None) -> tuple[dict[str, str], list[Finding]]:
+    """The knowledge files' texts, and what is wrong with the files."""
+    texts: dict[str, str] = {}
+    found: list[Finding] = []
+    for n, name in enumerate(scenario.knowledge_files):
+        path = ("knowledge_files", n)
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith(("/", "\\", "~")) or ":" in name:
+            hint = "Name a file beside the scenario, or in a folder below it."
+            found.append(Finding("error", path, f"{name!r} is outside the scenario's folder", hint))
+        elif PurePosixPath(name).suffix not in (".md", ".txt"):
+            found.append(Finding("error", path, f"{name!r} is no text", "Give .md or .txt files."))
+        elif folder is None:
+            hint = "Write the text under knowledge."
+            found.append(Finding("error", path, "there is no folder to read files from here", hint))
+        else:
+            try:
+                file = (folder / name).resolve()
+                if not file.is_relative_to(folder.resolve()):
+                    raise ScenarioError("leads outside the scenario's folder", hint="Copy it there.")
+                texts[name] = read_text(file, "Check its name.")
+            except ScenarioError as error:
+                found.append(Finding("error", path, f"{name!r} {error.what}", error.hint))
+    return texts, found
 
 
 def explained(error: ValidationError, known_keys: Callable[[Place], list[str]]) -> list[Finding]:
@@ -130,6 +162,8 @@ _CHILDREN: dict[str, type[BaseModel]] = {
     "steps": Step,
     "edges": Edge,
     "objections": Objection,
+    "escalation": Escalation,
+    "tools": ToolSpec,
     "guardrails": Guardrails,
     "limits": Limits,
 }

@@ -108,7 +108,8 @@ _STOP = frozenset(
 )
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """The word without its ending, roughly: enough to match "cancelling" with "cancel"."""
     for ending in ("ings", "ing", "ies", "ed", "es", "s", "e", "y"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)]
@@ -122,14 +123,14 @@ class Matcher:
         pairs = [(name, plain(line)) for name, lines in sentences.items() for line in lines]
         self._names = [name for name, _ in pairs]
         self._lines = [line for _, line in pairs]
-        self._words = [frozenset(_stem(word) for word in line.split()) for line in self._lines]
+        self._words = [frozenset(stem(word) for word in line.split()) for line in self._lines]
         spread = Counter(
             word for words in {name: self._all(name) for name in sentences}.values() for word in words
         )
         total = max(len(sentences), 2)
         self._weight = {word: 0.2 + math.log(total / count + 0.5) for word, count in spread.items()}
         for word in _STOP:
-            self._weight[_stem(word)] = 0.25
+            self._weight[stem(word)] = 0.25
 
     def _all(self, name: str) -> set[str]:
         chosen = (words for at, words in zip(self._names, self._words, strict=True) if at == name)
@@ -139,7 +140,7 @@ class Matcher:
         """Best first, each intent once, nothing below `LIKELY`. `said` is plain."""
         if not said or not self._lines:
             return []
-        heard = frozenset(_stem(word) for word in said.split())
+        heard = frozenset(stem(word) for word in said.split())
         best: dict[str, float] = {}
         close = process.cdist([said], self._lines, scorer=fuzz.ratio)[0]
         for place, line in enumerate(self._lines):

@@ -10,7 +10,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from trunkline.errors import ScenarioError
 from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
@@ -26,7 +34,7 @@ Lines = tuple[Line, ...]
 FieldType = Literal[
     "text", "name", "company", "phone", "email", "address", "number", "money", "datetime", "choice", "yes_no"
 ]
-StepKind = Literal["say", "ask", "talk", "decide", "transfer", "callback", "end"]
+StepKind = Literal["say", "ask", "talk", "decide", "call", "transfer", "callback", "voicemail", "end"]
 
 
 class _Part(BaseModel):
@@ -73,13 +81,23 @@ class FieldSpec(_Part):
         return self
 
 
+def _compiled(when: str) -> None:
+    try:
+        compile_expression(when)
+    except ScenarioError as error:
+        raise ValueError(str(error)) from error
+
+
 class Edge(_Part):
     """A way from one step to another. Tried in order; one that asks for nothing is the default."""
 
     to: Name
     when: Line | None = Field(default=None, description="a condition over fields and facts")
     intent: Name | None = Field(default=None, description="the caller means this")
-    event: Name | None = Field(default=None, description="unanswered, silence or transfer_failed")
+    event: Name | None = Field(
+        default=None,
+        description="unanswered, silence, time, key_1, tool_result, tool_failed or transfer_failed",
+    )
     judge: Line | None = Field(default=None, description="in words, for the model to judge")
     hear: Lines = Field(default=(), description="what callers say for `judge`, for the local brain")
 
@@ -95,10 +113,7 @@ class Edge(_Part):
     @classmethod
     def _compiles(cls, when: str | None) -> str | None:
         if when is not None:
-            try:
-                compile_expression(when)
-            except ScenarioError as error:
-                raise ValueError(str(error)) from error
+            _compiled(when)
         return when
 
     @property
@@ -115,7 +130,21 @@ class Step(_Part):
     field: Name | None = None
     edges: tuple[Edge, ...] = ()
     target: Line = Field(default="", description="transfer: where to; {fact} is filled in")
-    outcome: Line = Field(default="", description="end: what the call came to")
+    outcome: Line = Field(default="", description="end, voicemail: what the call came to")
+    tool: Name | None = Field(default=None, description="call: one of `tools`")
+    arguments: dict[Name, Line] = Field(
+        default_factory=dict, description="call: what the tool is given; {field} is filled in"
+    )
+    results: dict[Name, Line] = Field(
+        default_factory=dict, description="call: a fact's name and its place in the answer, as slots.0.start"
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, le=600, description="how long the step, or its tool, may take"
+    )
+    forbidden: Lines = Field(default=(), description="never spoken in this step")
+    allowed: Lines = Field(
+        default=(), description="texts whose numbers, prices and links may be spoken in this step"
+    )
     fixed: bool = Field(default=False, description="the words are said as they stand, never by the model")
     interruptible: bool = True
     reasks: int = Field(default=3, ge=0, le=10, description="how often one thing may be asked again")
@@ -128,8 +157,12 @@ class Step(_Part):
                 raise ValueError(f"a step of kind {self.kind} needs `{name}`")
         if self.field and self.kind not in ("ask", "callback"):
             raise ValueError(f"`field` belongs to steps of kind ask and callback, not {self.kind}")
-        if self.kind == "end" and self.edges:
-            raise ValueError("a step of kind end has no `edges`: the call is over")
+        if self.kind in ("end", "voicemail") and self.edges:
+            raise ValueError(f"a step of kind {self.kind} has no `edges`: the call is over")
+        if self.kind != "call" and (self.tool or self.arguments or self.results):
+            raise ValueError(f"`tool`, `arguments`, `results` belong to steps of kind call, not {self.kind}")
+        if self.seconds is not None and not (self.asks or self.kind == "call"):
+            raise ValueError(f"a step of kind {self.kind} takes no time, so it has no `seconds`")
         return self
 
     @property
@@ -137,16 +170,37 @@ class Step(_Part):
         """Whether the caller has a turn in it."""
         return self.kind in ("ask", "talk", "callback")
 
+    @property
+    def steps_aside(self) -> bool:
+        """Whether the engine says its words and waits for no answer to them: the call is handed over or
+        ends, or a tool is at work."""
+        return self.final or self.kind in ("call", "transfer")
+
+    @property
+    def final(self) -> bool:
+        """Whether the call ends in it."""
+        return self.kind in ("end", "voicemail")
+
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "say": ("say", "edges"),
     "ask": ("field", "edges"),
     "talk": ("say", "goal", "edges"),
     "decide": ("edges",),
+    "call": ("tool", "edges"),
     "transfer": ("target", "edges"),
     "callback": ("field", "edges"),
+    "voicemail": ("say",),
     "end": ("outcome",),
 }
+
+
+class ToolSpec(_Part):
+    """A tool that steps of kind call use. Where it is and how to reach it stands in the configuration, not
+    here: a scenario carries no addresses and no passwords."""
+
+    about: Line = Field(default="", description="what it does, for people")
+    example: Any = Field(default=None, description="an answer, for chat and tests, where nothing is called")
 
 
 class Objection(_Part):
@@ -158,6 +212,24 @@ class Objection(_Part):
     question: bool = Field(default=False, description="a question, not a reason against")
     limit: int = Field(default=3, ge=1, le=20, description="how often it is answered")
     after: Name | None = Field(default=None, description="the step to go to beyond the limit")
+
+
+class Escalation(_Part):
+    """A reason to leave the path for another step, from wherever the call is; each once in a call."""
+
+    to: Name
+    when: Line | None = Field(default=None, description="a condition over fields, facts and results")
+    intent: Name | None = Field(default=None, description="the caller means this")
+    upset: int | None = Field(default=None, ge=1, le=20, description="in so many turns the caller was upset")
+    turns: int | None = Field(default=None, ge=1, le=500, description="the caller has had so many turns")
+
+    @model_validator(mode="after")
+    def _one_reason(self) -> Escalation:
+        if sum(reason is not None for reason in (self.when, self.intent, self.upset, self.turns)) != 1:
+            raise ValueError("an escalation has one of `when`, `intent`, `upset`, `turns`")
+        if self.when is not None:
+            _compiled(self.when)
+        return self
 
 
 class Guardrails(_Part):
@@ -189,11 +261,15 @@ class Scenario(_Part):
     fields: dict[Name, FieldSpec] = Field(default_factory=dict)
     start: Name
     steps: dict[Name, Step] = Field(min_length=1)
+    tools: dict[Name, ToolSpec] = Field(default_factory=dict)
     objections: dict[Name, Objection] = Field(default_factory=dict)
-    knowledge: Lines = ()
+    escalation: tuple[Escalation, ...] = ()
+    knowledge: Lines = Field(default=(), description="what it knows, to answer questions from")
+    knowledge_files: Lines = Field(default=(), description="texts (.md, .txt) in the scenario's folder")
     guardrails: Guardrails = Guardrails()
     edge_cases: EdgeCases = EdgeCases()
     limits: Limits = Limits()
+    _documents: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -207,10 +283,22 @@ class Scenario(_Part):
             return {**data, "edge_cases": cases}
         return data
 
+    @property
+    def documents(self) -> dict[str, str]:
+        """The texts of `knowledge_files` by name, as `load.py` read them."""
+        return self._documents
+
+    def with_documents(self, documents: dict[str, str]) -> Scenario:
+        """The same scenario with these texts."""
+        copy = self.model_copy()
+        copy._documents = documents
+        return copy
+
     @cached_property
     def own_words(self) -> tuple[str, ...]:
         """Every text of this scenario that may be spoken, or stand in what a model says."""
         found = [self.title, self.persona.role, *self.facts.values(), *self.knowledge]
+        found += self.documents.values()
         found += [spec.label for spec in self.fields.values()]
         return (*(text for text in (*found, *self.guardrails.allowed) if text), *self.spoken_words)
 

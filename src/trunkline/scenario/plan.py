@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trunkline.scenario import tools, walk
+from trunkline.scenario import knowledge, tools, walk
 from trunkline.scenario.edge_cases import nth
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.numbers import plain
@@ -23,6 +23,8 @@ from trunkline.scenario.understand import Understanding, asked_field, callback_m
 Call = tuple[str, dict[str, Any]]
 
 _THANKS = ("Thank you.", "Great.", "Good, thank you.", "Okay.")
+ACKNOWLEDGEMENTS = (*_THANKS, "I understand.", "That is fine.", "Sorry about that.", "Please, go on.")
+"""Words of the engine's own that open an answer."""
 _QUESTION_WORDS = frozenset(
     [
         "what",
@@ -48,6 +50,12 @@ _QUESTION_WORDS = frozenset(
         "tell",
     ]
 )
+_SIMPLE_TOOLS = frozenset(["set_field", "confirm_field", "clear_field", "decline_field", "go_to_step"])
+_SIMPLE_FIELDS = frozenset(["yes_no", "number", "money", "choice"])
+_SIMPLE_WORDS = 8
+"""Who says more than this may have said more than the answer."""
+_ASKS_TOO = re.compile(r"\b(what|how|who|why|when|where|which|can|could|does|did|would|should|tell|but)\b")
+"""A word of these in an answer: there is more in it than the answer."""
 _VAGUE = re.compile(r"\b(next (week|month)|any ?time|some ?time|whenever|later|another day|a few days)\b")
 _OPENERS = frozenset(
     [
@@ -76,13 +84,18 @@ _OPENERS = frozenset(
 class Plan:
     """`calls`: tools with their arguments, in order. `words`: what the speaker of the plan says; words
     that belong to the engine (fixed steps, endings) are not in it. `case`: the edge case it is, if
-    one. `local`: nothing is guessed and no freedom of words is needed. `unclear`: not understood."""
+    one. `sure`: nothing is guessed. `local`: sure, and no freedom of words is needed. `simple`: sure, and
+    no more than a yes, a no, a number or a named choice. `unclear`: not understood. `known`: a question
+    that the scenario's knowledge answers."""
 
     calls: tuple[Call, ...] = ()
     words: str = ""
     case: str = ""
     local: bool = False
+    simple: bool = False
+    sure: bool = False
     unclear: bool = False
+    known: bool = False
 
 
 def make_plan(scenario: Scenario, state: State, text: str) -> Plan:
@@ -99,7 +112,23 @@ def make_plan(scenario: Scenario, state: State, text: str) -> Plan:
     done = tuple(call for call in calls if call not in refused)
     words = _words(scenario, state, after, heard, done)
     local = heard.sure and not after.answered and _engine_speaks(scenario, state, after)
-    return Plan(done, words, local=local)
+    simple = not refused and _is_simple(scenario, state, heard, done)
+    return Plan(done, words, local=local, simple=simple, sure=heard.sure and not refused)
+
+
+def _is_simple(scenario: Scenario, state: State, heard: Understanding, calls: tuple[Call, ...]) -> bool:
+    """Whether a small model would do: an answer to what was asked, for certain, and nothing else."""
+    asked = asked_field(scenario, state)
+    plain_answer = not asked or scenario.fields[asked].type in _SIMPLE_FIELDS or asked == state.unconfirmed
+    return (
+        heard.sure
+        and plain_answer
+        and not (heard.volunteered or heard.topic or state.interrupted)
+        and scenario.steps[state.step].kind in ("ask", "callback", "say", "decide")
+        and len(heard.said.split()) <= _SIMPLE_WORDS
+        and not _ASKS_TOO.search(heard.said)
+        and all(name in _SIMPLE_TOOLS for name, _ in calls)
+    )
 
 
 def carried_out(scenario: Scenario, state: State, calls: tuple[Call, ...]) -> tuple[State, list[Call]]:
@@ -260,6 +289,8 @@ def _without_tools(scenario: Scenario, state: State, heard: Understanding) -> Pl
         return Plan(words="Please, go on.")
     first = heard.said.split(" ", 1)[0] if heard.said else ""
     if first in _QUESTION_WORDS or heard.text.rstrip().endswith("?"):
+        if found := knowledge.answer(scenario, heard.text):
+            return Plan(words=_joined(fill(found, scenario, state), _back_to(again)), known=True)
         words = nth(scenario.case("not_known").words, 1)
         return Plan(words=_joined(fill(words, scenario, state), _back_to(again)), unclear=True)
     words = nth(scenario.case("unclear").words, state.count("stuck") + 1)

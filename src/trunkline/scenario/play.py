@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from trunkline.scenario.actions import Action, CallBegan, CallerSaid, Happening
+from trunkline.scenario.fixed import fixed_lines
 from trunkline.scenario.guardrail import check_sentence
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.state import State
@@ -32,6 +34,10 @@ class ScenarioPlay:
     def initial(self) -> State:
         """The state before anything has happened."""
         return State()
+
+    def fixed_lines(self, facts: Mapping[str, str]) -> tuple[str, ...]:
+        """What will be said word for word, as far as it is known before the call."""
+        return fixed_lines(self.scenario, facts)
 
     def step(self, state: State, happening: Happening) -> tuple[State, list[Action]]:
         """What happens next. Pure."""

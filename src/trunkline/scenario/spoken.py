@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from trunkline.scenario import number_words as english
-from trunkline.scenario.check import VARIABLE
 from trunkline.scenario.dates import MONTHS, WEEKDAYS
+from trunkline.scenario.findings import VARIABLE
 from trunkline.scenario.model import FieldSpec, Scenario
 from trunkline.scenario.state import State
 
@@ -84,6 +84,21 @@ def value_words(spec: FieldSpec, value: Any, scenario: Scenario, now: datetime) 
             return str(value)
 
 
+def result_words(value: str | float | bool, now: datetime) -> str:
+    """What a tool answered, as the agent says it: numbers and moments in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number_words(float(value))
+    try:
+        moment = datetime.fromisoformat(value) if "T" in value else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        return value
+    return moment_words(moment.astimezone(now.tzinfo) if moment.tzinfo else moment, now)
+
+
 def fill(text: str, scenario: Scenario, state: State, extra: Mapping[str, str] | None = None) -> str:
     """The text with its variables said aloud. `{name|fallback}` gives the fallback where `name` is not
     known; without one an unknown name is left out."""
@@ -101,6 +116,8 @@ def _filled(text: str, scenario: Scenario, state: State, extra: dict[str, str], 
         held = state.fields.get(name)
         if held is not None and held.value is not None and name in scenario.fields:
             return value_words(scenario.fields[name], held.value, scenario, state.now)
+        if name in state.results:
+            return result_words(state.results[name], state.now)
         fact = state.facts.get(name, scenario.facts.get(name))
         if fact:
             # Facts of the scenario may name others; those that come with a call are people's data.

@@ -75,6 +75,15 @@ class State:
     objections: tuple[str, ...] = ()
     """Those raised, in order, each once."""
     transferring: bool = False
+    machine: str = ""
+    """What took the call where that is no person (`Answerer`'s value): nothing it says is answered. "human"
+    where a person picked up after all and was not greeted yet."""
+    results: dict[str, str | float | bool] = field(default_factory=dict)
+    """What tools answered, by the names that the steps gave it."""
+    calling: str = ""
+    """The visit (`visit`) of a `call` step whose tool has not answered yet."""
+    timed: str = ""
+    """The visit whose time limit is running."""
     outcome: str = ""
     reason: str = ""
 
@@ -87,8 +96,14 @@ class State:
         return self.counts.get(what, 0)
 
     def values(self) -> dict[str, object]:
-        """Facts and fields by name, for conditions."""
-        return {**self.facts, **{name: held.value for name, held in self.fields.items()}}
+        """Facts, tools' results and fields by name, for conditions."""
+        known = {name: held.value for name, held in self.fields.items()}
+        return {**self.facts, **self.results, **known}
+
+    @property
+    def visit(self) -> str:
+        """The present step and the how-manieth time it was entered, as one key: "look_up#2"."""
+        return f"{self.step}#{self.count(f'step:{self.step}')}"
 
     def last_said(self) -> str:
         """The agent's latest words, with those that were cut."""

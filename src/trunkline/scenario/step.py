@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 from trunkline.events import Event
 from trunkline.prompt import ToolCall
-from trunkline.scenario import tools, walk
+from trunkline.scenario import escalate, taken, tools, walk
 from trunkline.scenario.actions import (
     AgentHeard,
     AudioLost,
     CallBegan,
     CallerQuiet,
     CallerSaid,
+    CallTaken,
     Generate,
     Happening,
     ModelCalled,
@@ -30,13 +31,16 @@ from trunkline.scenario.actions import (
     MustEnd,
     Note,
     Say,
+    TimeUp,
     ToolAnswer,
+    ToolResult,
     TransferEnded,
 )
 from trunkline.scenario.conclude import Result, closed, concluded, ended, expecting
 from trunkline.scenario.context import assemble
 from trunkline.scenario.edge_cases import nth
 from trunkline.scenario.fields import coerce
+from trunkline.scenario.look_up import WHILE_WAITING, answered_edge, waiting_words
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.parsed import Context
 from trunkline.scenario.plan import Plan, case_plan, make_plan
@@ -57,8 +61,9 @@ def begin(scenario: Scenario, happening: CallBegan) -> Result:
 
 
 def step(scenario: Scenario, state: State, happening: Happening) -> Result:
-    """What a happening changes, and what to do about it, in order. Once the call has ended nothing does."""
-    if state.ended:
+    """What a happening changes, and what to do about it, in order. Once the call has ended nothing does;
+    that its last words were heard is still noted."""
+    if state.ended and not isinstance(happening, AgentHeard):
         if isinstance(happening, ModelCalled):
             return state, [ToolAnswer(happening.id, "Refused: the call has ended.", refused=True)]
         return state, []
@@ -103,6 +108,8 @@ def _began(scenario: Scenario, state: State, happening: CallBegan) -> Result:
 
 
 def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
+    if taken.ignores(state):
+        return state, []
     text = (happening.text or happening.keys)[:LONGEST_TURN]
     state = replace(
         state,
@@ -116,19 +123,30 @@ def _said(scenario: Scenario, state: State, happening: CallerSaid) -> Result:
     )
     if state.transferring:
         return state, []
+    if taken.picked_up(state):
+        return taken.begun_again(scenario, state)
     if state.turn > scenario.limits.turns:
         return closed(scenario, state, "too_long")
+    if state.calling:
+        return _said_meanwhile(scenario, state, text)
     if happening.keys:
         return _keyed(scenario, state, happening.keys)
     if happening.garbled or not happening.text.strip():
         return _garbled(scenario, state)
+    if scenario.escalation:
+        state, away = escalate.by_words(scenario, state, text)
+        if away:
+            return _entered(scenario, state, away)
     plan = make_plan(scenario, state, text)
     if (plan.unclear and _stuck(scenario, state)) or _too_long_here(scenario, state):
         return _given_up(scenario, state, "unclear")
+    if plan.known:  # a question that is answered is no misunderstanding
+        state = replace(state, counts={**state.counts, "stuck": 0})
     if plan.local:
         return _carried_out(scenario, state, plan)
     step = scenario.steps[state.step]
-    return state, [Generate(assemble(scenario, state, text), step.interruptible)]
+    prompt = assemble(scenario, state, text)
+    return state, [Generate(prompt, step.interruptible, plan.calls if plan.sure else None, plan.simple)]
 
 
 def _stuck(scenario: Scenario, state: State) -> bool:
@@ -142,6 +160,9 @@ def _too_long_here(scenario: Scenario, state: State) -> bool:
 def _keyed(scenario: Scenario, state: State, keys: str) -> Result:
     digits = "".join(key for key in keys if key in "0123456789")
     name = scenario.steps[state.step].field
+    typed = bool(name and digits) and scenario.fields[str(name)].keypad
+    if not typed and (target := walk.event_edge(scenario, state, walk.key_event(keys))):
+        return _entered(scenario, state, target)
     if name and digits and scenario.fields[name].type in ("number", "money", "phone"):
         # On the keypad the digits are the words: they are what the caller "said".
         state = replace(state, lines=(*state.lines[:-1], Line("caller", digits)))
@@ -176,22 +197,39 @@ def _given_up(scenario: Scenario, state: State, case: str) -> Result:
         target = walk.chosen_edge(scenario, state)
     if not target or state.count(f"gave_up:{state.step}"):
         return closed(scenario, state, case)
-    state = walk.counted(state, f"gave_up:{state.step}")
+    return _entered(scenario, walk.counted(state, f"gave_up:{state.step}"), target)
+
+
+def _entered(scenario: Scenario, state: State, target: str) -> Result:
     state, notes = walk.entered(scenario, state, target)
     return concluded(scenario, state, "", notes)
 
 
+def _said_meanwhile(scenario: Scenario, state: State, text: str) -> Result:
+    """The caller talks while a tool works."""
+    plan = make_plan(scenario, state, text)
+    if plan.case or any(name in WHILE_WAITING for name, _ in plan.calls):
+        return _carried_out(scenario, state, plan)
+    values = tuple(call for call in plan.calls if call[0] == "set_field")
+    plan = Plan(values, waiting_words(scenario, state), local=True)
+    return _carried_out(scenario, walk.counted(state, "case:working"), plan)
+
+
 def _quiet(scenario: Scenario, state: State, happening: CallerQuiet) -> Result:
     state = walk.counted(replace(state, now=_local(scenario, state, happening.now)), "silences")
-    if state.transferring:
+    if state.transferring or taken.ignores(state):
         return state, []
+    if taken.picked_up(state):
+        return taken.begun_again(scenario, state)
+    if state.calling:  # the tool's own limit ends this
+        state, words = walk.counted(state, "case:working"), waiting_words(scenario, state)
+        return state, [Say(words)] if words else []
     case = scenario.case("silence")
     step = scenario.steps[state.step]
     if happening.count > case.limit or state.count("silences") > 3 * (case.limit + 1):
         target = walk.event_edge(scenario, state, "silence")
         if target and not state.count(f"gave_up:{state.step}"):
-            state, notes = walk.entered(scenario, walk.counted(state, f"gave_up:{state.step}"), target)
-            return concluded(scenario, state, "", notes)
+            return _entered(scenario, walk.counted(state, f"gave_up:{state.step}"), target)
         return closed(scenario, state, "silence", happening.count)
     words = fill(nth(case.words, happening.count), scenario, state)
     # The question in other words with the first reminder; the second offers a way on instead.
@@ -266,8 +304,31 @@ def _transfer_ended(scenario: Scenario, state: State, happening: TransferEnded) 
     target = walk.event_edge(scenario, state, "transfer_failed")
     if not target:
         return closed(scenario, state, "transfer_failed")
-    state, notes = walk.entered(scenario, state, target)
-    return concluded(scenario, state, "", notes)
+    return _entered(scenario, state, target)
+
+
+def _tool_ended(scenario: Scenario, state: State, happening: ToolResult) -> Result:
+    if not state.calling or state.calling != happening.id:
+        return state, []  # the call has gone on without it
+    state = replace(state, calling="", now=_local(scenario, state, happening.now), exchange=(), answered="")
+    if happening.ok:
+        state = replace(state, results={**state.results, **happening.values})
+        state, away = escalate.by_values(scenario, state)
+        target = away or answered_edge(scenario, state)
+    else:
+        target = walk.event_edge(scenario, state, "tool_failed") or scenario.case("tool_failed").go
+    if not target:
+        return closed(scenario, state, "tool_failed", reason=happening.why or "no edge for the tool's answer")
+    return _entered(scenario, state, target)
+
+
+def _time_up(scenario: Scenario, state: State, happening: TimeUp) -> Result:
+    """The step has taken as long as it may."""
+    if happening.key != state.visit or state.transferring or state.calling:
+        return state, []
+    state = replace(state, now=_local(scenario, state, happening.now))
+    target = walk.event_edge(scenario, state, "time")
+    return _entered(scenario, state, target) if target else _given_up(scenario, state, "too_long")
 
 
 def _audio_lost(scenario: Scenario, state: State, happening: AudioLost) -> Result:
@@ -277,6 +338,10 @@ def _audio_lost(scenario: Scenario, state: State, happening: AudioLost) -> Resul
         return ended(state, [], case.outcome, f"no audio for {happening.seconds:.0f} seconds")
     words = fill(nth(case.words, state.count("case:audio_lost")), scenario, state)
     return state, [Say(words), expecting(scenario, state)]
+
+
+def _call_taken(scenario: Scenario, state: State, happening: CallTaken) -> Result:
+    return taken.taken(scenario, replace(state, now=_local(scenario, state, happening.now)), happening)
 
 
 def _must_end(scenario: Scenario, state: State, happening: MustEnd) -> Result:
@@ -314,6 +379,9 @@ _HAPPENINGS: dict[type, Callable[[Scenario, State, Any], Result]] = {
     ModelDone: _model_done,
     ModelFailed: _model_failed,
     TransferEnded: _transfer_ended,
+    ToolResult: _tool_ended,
+    TimeUp: _time_up,
     AudioLost: _audio_lost,
+    CallTaken: _call_taken,
     MustEnd: _must_end,
 }

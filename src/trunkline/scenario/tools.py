@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from trunkline.events import Event, FieldSet, ObjectionRaised, OptedOut
@@ -18,7 +19,7 @@ from trunkline.prompt import Tool
 from trunkline.scenario import walk
 from trunkline.scenario.edge_cases import nth
 from trunkline.scenario.fields import coerce, expected_form, json_schema
-from trunkline.scenario.model import FieldSpec, Scenario
+from trunkline.scenario.model import ByIdentity, FieldSpec, Scenario
 from trunkline.scenario.numbers import find_numbers, plain
 from trunkline.scenario.parsed import Context
 from trunkline.scenario.spoken import fill
@@ -57,7 +58,8 @@ def apply(scenario: Scenario, state: State, name: str, arguments: Mapping[str, A
 
 
 def _over(scenario: Scenario, state: State) -> bool:
-    return not state.step or scenario.steps[state.step].kind in ("end", "transfer")
+    step = scenario.steps.get(state.step)
+    return step is None or step.final or step.kind == "transfer"
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -69,9 +71,10 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     }
 
 
-def offered(scenario: Scenario, state: State) -> tuple[Tool, ...]:
-    """The tools of the present step, always in the same order."""
-    step = scenario.steps[state.step]
+@lru_cache(maxsize=32)
+def _everywhere(ref: ByIdentity) -> tuple[Tool, ...]:
+    """The tools that are the same at each step."""
+    scenario = ref.scenario
     names = list(scenario.fields)
     tools: list[Tool] = []
     if names:
@@ -95,6 +98,13 @@ def offered(scenario: Scenario, state: State) -> tuple[Tool, ...]:
         known = {"type": "string", "enum": list(scenario.objections)}
         what = "The caller raised this objection or question. You get the answer to give."
         tools.append(Tool("answer_objection", what, _object({"name": known})))
+    return tuple(tools)
+
+
+def offered(scenario: Scenario, state: State) -> tuple[Tool, ...]:
+    """The tools of the present step, always in the same order."""
+    step = scenario.steps[state.step]
+    tools = [*_everywhere(ByIdentity(scenario))]
     targets = [edge.to for edge in step.edges if edge.judge is not None or edge.intent is not None]
     if targets:
         what = "Go on to another step, for the reason given with it."
@@ -139,7 +149,7 @@ def _settle(scenario: Scenario, state: State, said: str, *notes: Event) -> Appli
 def guidance(scenario: Scenario, state: State, before: str) -> str:
     """What the model should do now, after a tool changed something."""
     step = scenario.steps[state.step]
-    if state.closing or step.kind in ("end", "transfer") or (step.fixed and state.step != before):
+    if state.closing or step.steps_aside or (step.fixed and state.step != before):
         return "What comes now is said for you: add at most a short word of thanks."
     asks = walk.question(scenario, state)
     return f'Now ask, in these or like words: "{asks}"' if asks else f"Goal now: {step.goal}"

@@ -147,6 +147,24 @@ def _cues(ref: ByIdentity) -> tuple[tuple[str, frozenset[str]], ...]:
     return tuple((name, frozenset(cues_of(spec))) for name, spec in fields if spec.type in kinds)
 
 
+@lru_cache(maxsize=32)
+def _owners(ref: ByIdentity) -> tuple[tuple[str, str], ...]:
+    """Each cue that only one field has, with that field. Of "nine people" where two fields count people
+    nobody can tell which is meant."""
+    found: dict[str, list[str]] = {}
+    for name, cues in _cues(ref):
+        for cue in cues:
+            found.setdefault(cue, []).append(name)
+    return tuple((f" {cue} ", names[0]) for cue, names in found.items() if len(names) == 1)
+
+
+@lru_cache(maxsize=32)
+def _freely_given(ref: ByIdentity) -> tuple[str, ...]:
+    """The fields whose values are known by their form alone, wherever they are said."""
+    never = ("number", "money", "yes_no", "text", "datetime", "company", "address")
+    return tuple(name for name, spec in ref.scenario.fields.items() if spec.type not in never)
+
+
 @lru_cache(maxsize=4096)
 def _foreign_cues(ref: ByIdentity, name: str) -> tuple[str, ...]:
     own = set(cues_of(ref.scenario.fields[name]))
@@ -171,9 +189,12 @@ def _asked_value(scenario: Scenario, state: State, text: str, name: str) -> Pars
 
 def _volunteered(scenario: Scenario, state: State, text: str, asked: str) -> dict[str, Parsed]:
     found: dict[str, Parsed] = {}
-    for name, spec in scenario.fields.items():
-        if name == asked or spec.type in ("yes_no", "text", "datetime", "company", "address"):
+    ref, said = ByIdentity(scenario), f" {plain(text)} "
+    counted = dict.fromkeys(name for cue, name in _owners(ref) if cue in said)
+    for name in (*counted, *_freely_given(ref)):
+        if name == asked:
             continue
+        spec = scenario.fields[name]
         context = Context(state.now, expected=False, foreign=_foreign(scenario, name))
         parsed = parse(spec, text, context)
         held = state.fields.get(name)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from trunkline.events import CallbackAgreed, Event, StepEntered
+from trunkline.scenario import escalate
 from trunkline.scenario.expression import compile_expression
 from trunkline.scenario.model import FieldSpec, Scenario, Step
 from trunkline.scenario.spoken import fill, moment_words, value_words
@@ -18,6 +19,8 @@ from trunkline.scenario.state import State
 
 LONGEST_WALK = 100
 """Steps passed at once; `check` refuses circles, so this is never met by a checked scenario."""
+KEY_NAMES = {"*": "star", "#": "hash"}
+"""Keys that are no digits, in the names of events: key_star, key_hash."""
 MOST_VISITS = 12
 """How often one step is entered in a call."""
 
@@ -31,7 +34,14 @@ def entered(scenario: Scenario, state: State, name: str) -> tuple[State, list[Ev
             return replace(state, closing="too_long"), notes
         counts = {**state.counts, f"step:{name}": visits, f"turns:{name}": 0, "stuck": 0}
         state = replace(
-            state, step=name, entered_turn=state.turn, counts=counts, arrived=False, unconfirmed="", day=""
+            state,
+            step=name,
+            entered_turn=state.turn,
+            counts=counts,
+            arrived=False,
+            unconfirmed="",
+            day="",
+            calling="",
         )
         notes.append(StepEntered(0.0, name))
         onward = _onward(scenario, state, notes)
@@ -47,7 +57,8 @@ def entered(scenario: Scenario, state: State, name: str) -> tuple[State, list[Ev
 def settled(scenario: Scenario, state: State) -> tuple[State, list[Event]]:
     """Leave the present step if its purpose is fulfilled; otherwise see what it asks now."""
     notes: list[Event] = []
-    onward = _onward(scenario, state, notes)
+    state, away = escalate.by_values(scenario, state)
+    onward = away or _onward(scenario, state, notes)
     if not onward:
         return _reading_back(scenario, state), notes
     state, more = entered(scenario, state, onward)
@@ -56,7 +67,7 @@ def settled(scenario: Scenario, state: State) -> tuple[State, list[Event]]:
 
 def _onward(scenario: Scenario, state: State, notes: list[Event]) -> str:
     step = scenario.steps[state.step]
-    if step.kind in ("end", "transfer") or (step.asks and not _fulfilled(scenario, state, step)):
+    if step.steps_aside or (step.asks and not _fulfilled(scenario, state, step)):
         return ""
     if step.kind == "callback" and step.field and state.fields[step.field].value is not None:
         notes.append(CallbackAgreed(0.0, str(state.fields[step.field].value)))
@@ -101,6 +112,11 @@ def event_edge(scenario: Scenario, state: State, event: str) -> str:
     """Where this step's edge for an event leads, or empty."""
     step = scenario.steps.get(state.step)
     return next((edge.to for edge in (step.edges if step else ()) if edge.event == event), "")
+
+
+def key_event(keys: str) -> str:
+    """The event that pressing this one key is; empty for several."""
+    return f"key_{KEY_NAMES.get(keys, keys)}" if len(keys) == 1 else ""
 
 
 def intent_edge(scenario: Scenario, state: State, intent: str) -> str:

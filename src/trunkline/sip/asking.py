@@ -25,6 +25,11 @@ def _nothing(_: Transaction) -> None:
     """Nobody wants to know of new transactions."""
 
 
+def _never(_: Response, __: Request) -> bool:
+    """Nothing is to be changed about the request."""
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class _Question:
     """One request on its way, through however many transactions."""
@@ -34,6 +39,7 @@ class _Question:
     seq: Callable[[], int]
     begun: Callable[[Transaction], None]
     wanted: Callable[[], bool]
+    amend: Callable[[Response, Request], bool]
     answered: set[tuple[int, str]]
     tries: int = 1
     datagrams: bool = False
@@ -58,13 +64,15 @@ class Asking:
         owner: object = None,
         begun: Callable[[Transaction], None] = _nothing,
         wanted: Callable[[], bool] = lambda: True,
+        amend: Callable[[Response, Request], bool] = _never,
     ) -> Transaction:
         """Send `request`. `up` hears what comes of it, challenges that can be answered left out. `seq`
         gives the next CSeq number; `begun` is told of each transaction that takes the first one's place;
-        where `wanted` says no, nothing is asked again."""
+        where `wanted` says no, nothing is asked again. `amend` may change a request that was refused so
+        that it is worth asking once more (422)."""
         if self._answers is not None:
             self._answers.sign(request)
-        question = _Question(up, owner, seq, begun, wanted, set())
+        question = _Question(up, owner, seq, begun, wanted, amend, set())
         return self._begin(request, hop, question, at)
 
     def _begin(self, request: Request, hop: Hop, question: _Question, at: float) -> Transaction:
@@ -81,6 +89,8 @@ class Asking:
                 question.begun(self._begin(again, hop, question, when))
             elif isinstance(message, Response) and self._may_answer(message, question):
                 question.begun(self._again(transaction.request, hop, question, when))
+            elif isinstance(message, Response) and (better := self._amended(transaction, message, question)):
+                question.begun(self._again(better, hop, question, when))
             else:
                 question.up(transaction, message, do, when)
 
@@ -95,12 +105,20 @@ class Asking:
             and self._answers.take(response, question.answered)
         )
 
+    @staticmethod
+    def _amended(transaction: Transaction, response: Response, question: _Question) -> Request | None:
+        if response.status < 300 or question.tries >= _MOST_TRIES or not question.wanted():
+            return None
+        request = transaction.request
+        better = Request(request.headers.copy(), request.body, method=request.method, uri=request.uri)
+        return better if question.amend(response, better) else None
+
     def _again(self, request: Request, hop: Hop, question: _Question, at: float) -> Transaction:
-        assert self._answers is not None
         question.tries += 1
         again = _by_another_way(request, self._layer.via(hop))
         again.headers.set("CSeq", f"{question.seq()} {request.method}")
-        self._answers.sign(again)
+        if self._answers is not None:
+            self._answers.sign(again)
         return self._begin(again, hop, question, at)
 
 

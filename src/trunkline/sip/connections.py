@@ -264,6 +264,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._flows)
 
+    def peer(self, hop: Hop) -> tuple[str, int] | None:
+        """The address at the other end of the connection that `hop` leads to; None where there is none."""
+        connection = self._flows.get(hop.flow) or self._places.get(hop._replace(flow=0))
+        return connection.place[1:3] if connection is not None else None
+
     async def listen(self, transport: str, host: str, port: int) -> int:
         """Accept connections; gives the port. Raises `SipError` where it cannot be had, `ConfigError`
         for certificates that cannot be used."""

@@ -14,6 +14,8 @@ _DATAGRAM = 65_535
 _DRAIN = 16
 """Datagrams read at one wake; media on the same loop has its turn before the rest."""
 _BUFFER = 4 * 1024 * 1024
+_PORT_TRIES = 8
+"""Ports that are tried where any will do, until one is free for UDP and TCP both."""
 _ROUTES = 256
 """Local addresses remembered, by whom they lead to."""
 _BIND = re.compile(r"(?:(udp|tls):)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})")
@@ -33,6 +35,34 @@ def parse_bind(text: str, transport: str = "udp") -> tuple[str, str, int]:
 def version_of(host: str) -> int:
     """4 or 6, for an IP address."""
     return 6 if ":" in host else 4
+
+
+def _udp_socket(host: str, port: int) -> socket.socket:
+    """A bound UDP socket. Of any port (0) it takes one that is free for TCP too. Raises `OSError`."""
+    family = socket.AF_INET6 if version_of(host) == 6 else socket.AF_INET
+    for last in (*[False] * (_PORT_TRIES - 1), True):
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)
+            if family == socket.AF_INET6:
+                # Else :: takes IPv4 too, whose senders would look like IPv6 addresses.
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # A burst of calls must not be lost before it is read; the system grants what it allows.
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            udp.bind((host, port))
+        except OSError:
+            udp.close()
+            raise
+        if port or last:
+            break
+        with socket.socket(family, socket.SOCK_STREAM) as tcp:
+            try:
+                tcp.bind((host, udp.getsockname()[1]))
+            except OSError:
+                udp.close()
+                continue
+        break
+    return udp
 
 
 class Datagrams:
@@ -59,16 +89,8 @@ class Datagrams:
         version = version_of(host)
         if version in self._sockets:
             raise ConfigError(f"{bind!r} is the second of its kind", hint="One for IPv4, one for IPv6")
-        udp = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
-        self._sockets[version] = udp
         try:
-            udp.setblocking(False)
-            if version == 6:
-                # Else :: takes IPv4 too, whose senders would look like IPv6 addresses.
-                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # A burst of calls must not be lost before it is read; the system grants what it allows.
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            udp.bind((host, port))
+            self._sockets[version] = _udp_socket(host, port)
         except OSError as error:
             raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
 

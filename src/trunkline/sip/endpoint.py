@@ -22,6 +22,7 @@ from trunkline.sip.datagrams import Address, Datagrams, parse_bind, version_of
 from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, is_address
 from trunkline.sip.layer import Identity
+from trunkline.sip.options import Options
 from trunkline.sip.resolver import Resolver
 from trunkline.sip.signals import Signal
 from trunkline.sip.stun import Binding, is_stun
@@ -37,6 +38,8 @@ _WAITING = 16
 _LOOKUPS = 256
 """Names that are looked up at once; what is to go to more is not sent."""
 _REPORT_SECONDS = 60.0
+Tap = Callable[[str, tuple[str, int], tuple[str, int], bytes], None]
+"""Told of a message: its transport, source, target and bytes."""
 _ASK_AGAIN_SECONDS = 25.0
 """STUN: often enough to keep a NAT's mapping (RFC 5626 §4.4.2 says 24 to 29 s) and to see it change."""
 _LEARN_SECONDS = 4.0
@@ -91,6 +94,7 @@ class SipEndpoint:
         tls: TlsFiles,
         nameservers: Sequence[str],
         flood: FloodLimit,
+        options: Options,
     ) -> None:
         self._clock = clock
         self._datagrams = datagrams
@@ -101,7 +105,7 @@ class SipEndpoint:
         self._learned: dict[int, Address] = {}
         """What STUN says, by family."""
         self.resolver = Resolver(clock, ["AAAA" if v == 6 else "A" for v in datagrams.versions], nameservers)
-        self.agent = UserAgent(Identity(user, self._own_address), most_calls=most_calls)
+        self.agent = UserAgent(Identity(user, self._own_address), options=options, most_calls=most_calls)
         self.flood = flood
         self._is_known: Callable[[str], bool] = lambda _: False
         self._ports: dict[str, int] = {}
@@ -116,6 +120,8 @@ class SipEndpoint:
         self._binding: Binding | None = None
         self._told_by_stun = asyncio.Event()
         self._settling = False
+        self.tap: Tap | None = None
+        """Told of each message, as it goes and as it came."""
         self._report_at = 0.0
         self._reported = 0
         self._closed = False
@@ -136,6 +142,7 @@ class SipEndpoint:
         tls: TlsFiles | None = None,
         nameservers: Sequence[str] = (),
         flood: FloodLimit | None = None,
+        options: Options | None = None,
     ) -> SipEndpoint:
         """Listen on UDP, on TCP at the same port (RFC 3261 §18.2.1), and on TLS where `tls_bind` says so.
         `also`: a second address of the other family. Raises `ConfigError` for a bad address or
@@ -152,6 +159,7 @@ class SipEndpoint:
                 tls=tls or TlsFiles(),
                 nameservers=nameservers,
                 flood=flood if flood is not None else FloodLimit(0.0, 0.0),
+                options=options or Options(),
             )
         except ConfigError:
             datagrams.close()
@@ -187,6 +195,10 @@ class SipEndpoint:
         """The hops that lead to `uri`, in the order in which they are to be tried (RFC 3263): as DNS says,
         those that did not answer of late at the end. Raises `SipError` where there is none."""
         return await self.resolver.find(uri)
+
+    def resolved(self, hop: Hop) -> str:
+        """The address of a hop that was located; its name where it was not."""
+        return self._address_of(hop) or hop.host
 
     def trust(self, is_known: Callable[[str], bool]) -> None:
         """`is_known`: whether an address is a trunk's, say. Those are never taken for a flood."""
@@ -268,7 +280,10 @@ class SipEndpoint:
         elif not self._is_known(host) and not self.flood.admit(host, len(data), now):
             self.agent.dropped["flood"] += 1
         else:
-            self.agent.receive(data, Hop("udp", host, port), now)
+            hop = Hop("udp", host, port)
+            if self.tap is not None:
+                self.tap("udp", source, self._own_address(hop), data)
+            self.agent.receive(data, hop, now)
             self.settle()
         return not self._closed
 
@@ -285,6 +300,8 @@ class SipEndpoint:
             self.agent.dropped["flood"] += 1
             self._report(now)
             return False
+        if self.tap is not None:
+            self.tap(source.transport, source[1:3], self._own_address(source), data)
         self.agent.receive(data, source, now)
         self.settle()
         self._report(now)
@@ -328,10 +345,8 @@ class SipEndpoint:
     def _send(self, data: bytes, hop: Hop) -> None:
         if hop.transport not in ("udp", "tcp", "tls"):
             self.agent.unreachable(hop, self._clock.now())
-        elif hop.port and is_address(hop.host):
+        elif (hop.port and is_address(hop.host)) or (hop.flow and self._connections.is_open(hop.flow)):
             self._transmit(data, hop, hop)
-        elif hop.flow and self._connections.is_open(hop.flow):
-            self._connections.send(data, hop)
         elif (place := self.resolver.known(hop._replace(flow=0))) is not None:
             self._transmit(data, hop, place)
         elif hop in self._waiting or len(self._lookups) < _LOOKUPS:
@@ -343,6 +358,9 @@ class SipEndpoint:
 
     def _transmit(self, data: bytes, hop: Hop, place: Hop) -> None:
         """Send what is for `hop` to `place`, where that was found to be."""
+        if self.tap is not None:
+            peer = self._connections.peer(hop) if hop.reliable else None
+            self.tap(hop.transport, self._own_address(hop), peer or place[1:3], data)
         if hop.transport != "udp":
             self._connections.send(data, hop, place)
             return

@@ -22,7 +22,7 @@ from trunkline.sip.transaction import (
     server_key,
 )
 
-METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "NOTIFY")
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "NOTIFY", "PRACK", "UPDATE", "INFO", "REFER")
 """What this user agent understands."""
 
 

@@ -104,6 +104,11 @@ class Headers:
         """All elements of a comma-separated header, over all its lines. Raises `ParseError`."""
         return [item for value in self.all(name) for item in split_list(value) if item]
 
+    def drop(self, name: str) -> None:
+        """Take all of that name out."""
+        key = header_key(name)
+        self._fields = [field for field in self._fields if field[0] != key]
+
     def copy(self) -> Headers:
         other = Headers()
         other._fields = self._fields.copy()

@@ -21,6 +21,7 @@ from trunkline.sip.sdp_codecs import (
     events_for,
     listed_codecs,
     noise_for,
+    numbered_as,
 )
 from trunkline.sip.sdp_crypto import KEY_BYTES, Crypto, cryptos
 
@@ -121,6 +122,12 @@ class Terms:
         self._session_id = str(session_id)
         self._version = 0
         self._last: bytes = b""
+        self._described: Description | None = None
+        """What we said last, be it offer or answer."""
+        self._audio = 0
+        """Which of the m= sections is the one that both ends use."""
+        self._known: tuple[Codec, ...] = ()
+        """Payload types that mean something in this call."""
         self._offered: Description | None = None
         self._keys: dict[str, bytes] = {}
         """Our key for each suite: the same for as long as the call lasts, so that neither a re-INVITE
@@ -133,10 +140,11 @@ class Terms:
         self._host, self._port = host, port
 
     def offer(self, *, hold: bool = False) -> bytes:
-        """Our offer: for an INVITE, a re-INVITE, or a 200 to an INVITE without one."""
+        """Our offer: for an INVITE, a re-INVITE, or a 200 to an INVITE without one. Sections that were
+        refused before keep their place (RFC 3264 §8)."""
         policy = self._policy
         noise = noise_for(self._codecs) if policy.comfort_noise else ()
-        codecs = (*self._codecs, *noise, *events_for(self._codecs))
+        codecs = numbered_as((*self._codecs, *noise, *events_for(self._codecs)), self._known)
         media = Media(
             "audio",
             self._port,
@@ -151,8 +159,15 @@ class Terms:
                 ("sendonly" if hold else "sendrecv", ""),
             ),
         )
-        self._offered = self._describe((media,))
+        before = self._described.media if self._described is not None else (media,)
+        sections = [Media(other.kind, 0, other.protocol, other.formats) for other in before]
+        sections[self._audio] = media
+        self._offered = self._describe(tuple(sections))
         return self._print(self._offered)
+
+    def repeat(self) -> None:
+        """What we said last is offered again as it stands: their answer to it comes."""
+        self._offered = self._described
 
     def take_answer(self, data: bytes) -> Agreement:
         """What their answer to our last offer comes to."""
@@ -160,10 +175,10 @@ class Terms:
         if offered is None:
             raise SipError("an answer without an offer", where="sdp")
         answer = parse_sdp(data)
-        media = answer.media[0] if answer.media else None
+        media = answer.media[self._audio] if len(answer.media) > self._audio else None
         if media is None or media.kind != "audio" or media.port == 0:
             raise SipError("they refuse our audio", where="sdp")
-        ours = offered.media[0]
+        ours = offered.media[self._audio]
         agreement = self._agree(answer, media, ours_first=False)
         direction = _direction(ours.attributes, offered.attributes)
         # They are to send under the payload types of our offer; many send under their own.
@@ -176,6 +191,7 @@ class Terms:
             send=agreement.send and direction in ("sendrecv", "sendonly"),
             receive=agreement.receive and direction in ("sendrecv", "recvonly"),
         )
+        self._known = self.agreement.receivable
         return self.agreement
 
     def answer(self, data: bytes) -> tuple[bytes, Agreement]:
@@ -195,10 +211,12 @@ class Terms:
                     problem, agreement = error, None
                 else:
                     section = self._answer_media(media, agreement)
+                    self._audio = len(sections)
             sections.append(section)
         if agreement is None:
             raise problem
         self.agreement = agreement
+        self._known = agreement.receivable
         return self._print(self._describe(tuple(sections))), agreement
 
     def _agree(self, theirs: Description, media: Media, *, ours_first: bool) -> Agreement:
@@ -326,6 +344,7 @@ class Terms:
             self._version += 1
             description = replace(description, version=self._version)
         self._last = bytes(description)
+        self._described = description
         return self._last
 
 

@@ -1,5 +1,7 @@
-"""Blind transfer: asking the other end to call somebody else, and hearing how that goes (RFC 3515).
+"""Transfer by REFER: asking the other end to call somebody else, and hearing how that goes (RFC 3515).
 
+Blind, to an address; or attended, to the end of another call of ours, whose place they then take (RFC
+3891).
 One referral at a time in a call. Its NOTIFYs may come before the answer to the REFER, and the BYE of
 the other end before the last NOTIFY: both orders are met with in the field.
 """
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.errors import SipError
 from trunkline.sip.message import Message, Request, Response
+from trunkline.sip.replaces import our_end_of, with_replaces
 from trunkline.sip.signals import Referred
 from trunkline.sip.transaction import Do, Transaction
 
@@ -30,14 +33,17 @@ class Referral:
         self.accepted = False
         """Whether the other end has said that it will call."""
 
-    def ask(self, target: Uri, at: float) -> None:
-        """Send the REFER. Raises `SipError` where the call is not up, or one is under way."""
+    def ask(self, target: Uri, at: float, replaces: Session | None = None) -> None:
+        """Send the REFER. `replaces`: a call of ours to `target`, whose end of ours they are to take over.
+        Raises `SipError` where either call is not up, or one is under way."""
         session = self._session
-        if self._pending or not session.is_up:
+        if self._pending or not session.is_up or (replaces is not None and not replaces.is_up):
             raise SipError("the call cannot be transferred now", where="sip")
-        assert session.dialog is not None
-        hop = session.dialog.hop
-        request = session.dialog.request("REFER", session.layer.via(hop))
+        if replaces is not None:
+            assert replaces.dialog is not None
+            # Their own address, since only that very phone knows the call that is to be replaced.
+            target = with_replaces(replaces.dialog.target, our_end_of(replaces.dialog))
+        request, hop = session.within("REFER")
         request.headers.add("Refer-To", f"<{target}>")
         request.headers.add("Referred-By", session.layer.identity.contact(hop))
         session.dress(request, b"", hop)

@@ -1,4 +1,5 @@
-"""The 200 to an INVITE, sent again until its ACK comes (RFC 3261 §13.3.1.4)."""
+"""Answers to an INVITE that are sent again until they are acknowledged: the 200 until its ACK (RFC 3261
+§13.3.1.4), a reliable provisional response until its PRACK (RFC 3262 §3)."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ from trunkline.sip.timers import T1, T2, T64, Timer
 
 
 class RepeatedAnswer:
-    """Sends a 200 again after T1, twice that, … up to each T2, for 64*T1 in all.
+    """Sends a response again after T1, twice that, … up to each `most` seconds, for 64*T1 in all.
 
     The transaction does not do it: over any transport the ACK of a 2xx comes from the other end's
     application, so the repetition has to come from ours.
     """
 
-    def __init__(self, layer: TransactionLayer) -> None:
+    def __init__(self, layer: TransactionLayer, most: float = T2) -> None:
         self._layer = layer
+        self._most = most
         self._again: Timer | None = None
         self._limit: Timer | None = None
 
@@ -30,7 +32,7 @@ class RepeatedAnswer:
     def _wait(self, data: bytes, hop: Hop, at: float, delay: float) -> None:
         def again(when: float) -> None:
             self._layer.send(data, hop)
-            self._wait(data, hop, when, min(2 * delay, T2))
+            self._wait(data, hop, when, min(2 * delay, self._most))
 
         self._again = self._layer.timers.start(at + delay, again)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trunkline.sip.sdp import Attributes, Media
 
@@ -63,6 +63,21 @@ def noise_for(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Comfort noise to offer, likewise; Opus has its own."""
     clocks = dict.fromkeys(codec.clock for codec in codecs if codec.clock in _NOISE_OFFERED)
     return tuple(Codec(NOISE, _NOISE_OFFERED[clock], clock) for clock in clocks)
+
+
+def numbered_as(codecs: tuple[Codec, ...], known: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """These codecs under the payload types by which both ends know them already, and new ones under types
+    that mean nothing yet: within a call a type never changes its meaning (RFC 3264 §8.3.2)."""
+    taken = {codec.payload_type for codec in known}
+    numbered: list[Codec] = []
+    for codec in codecs:
+        same = next((other for other in known if other.same_encoding(codec)), None)
+        payload_type = codec.payload_type if same is None else same.payload_type
+        if same is None and payload_type in taken:
+            payload_type = next((free for free in range(127, 95, -1) if free not in taken), payload_type)
+        taken.add(payload_type)
+        numbered.append(replace(codec, payload_type=payload_type))
+    return tuple(numbered)
 
 
 def codec_attributes(codecs: tuple[Codec, ...]) -> Attributes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trunkline.sip.message import Response
     from trunkline.sip.session import Session
+    from trunkline.sip.uri import Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class Signal:
 class Incoming(Signal):
     """Somebody calls. `session.invite` is their INVITE. Answer with `ring`, `accept` or `refuse`."""
 
+    replaces: Session | None = None
+    """The call whose place this one takes, where it names one (RFC 3891)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress(Signal):
@@ -33,8 +37,8 @@ class Progress(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Signal):
-    """A call of ours is taken, and acknowledged. `body`: their SDP answer (empty where only a
-    provisional response carried it)."""
+    """A call of ours is taken, and acknowledged. `body`: their SDP answer, be it that of the 200 or, where
+    that has none, of a provisional response of the same phone; empty where neither had any."""
 
     body: bytes
 
@@ -57,23 +61,37 @@ class Confirmed(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyConfirmed(Signal):
+    """Our provisional response is acknowledged. `body`: the SDP answer where the offer was in it."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Reoffered(Signal):
-    """A re-INVITE. `body`: their new offer, or nothing where they ask for ours. Answer with
-    `accept_change` or `refuse_change`."""
+    """A re-INVITE, or an offer in an UPDATE or PRACK. `body`: their new offer, or nothing where they ask
+    for ours. Answer with `accept_change` or `refuse_change`."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Changed(Signal):
-    """Our re-INVITE was accepted; `body`: their answer."""
+    """Our offer was accepted; `body`: their answer."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed(Signal):
+    """Our SDP was offered again as it stood, to refresh the session; `body`: their answer."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRefused(Signal):
-    """Our re-INVITE was refused; all stays as it was."""
+    """Our offer was refused; all stays as it was."""
 
     status: int
 
@@ -86,6 +104,22 @@ class Referred(Signal):
     status: int
     reason: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskedToCall(Signal):
+    """The other end asks us to call `target` (a REFER, accepted); its headers may name a call to replace.
+    `by`: who they say asks. Tell them how it goes with `session.referrals.news`."""
+
+    target: Uri
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed(Signal):
+    """The other end pressed a key, and says so in an INFO."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,18 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from trunkline.errors import ParseError
-from trunkline.sip.dialog import DialogKey, callee_dialog
+from trunkline.sip.dialog import Dialog, DialogKey, callee_dialog
 from trunkline.sip.digest import Credentials
 from trunkline.sip.fields import NameAddress
 from trunkline.sip.hop import Hop, answer_hop, host_text, note_source
 from trunkline.sip.layer import METHODS, Identity, TransactionLayer, new_token
 from trunkline.sip.message import Headers, Message, Request, Response, respond
+from trunkline.sip.options import SUPPORTED, Options
 from trunkline.sip.parse import Malformed, parse_message
 from trunkline.sip.registration import Account, News, Registration
-from trunkline.sip.session import ALLOW, Session
+from trunkline.sip.replaces import parse_replaces
+from trunkline.sip.session import ALLOW, Phase, Session
+from trunkline.sip.session_timer import least_refused
 from trunkline.sip.signals import Incoming, Signal
 from trunkline.sip.transaction import Do, On, State, Transaction
 from trunkline.sip.uri import Uri, parse_uri
@@ -38,6 +41,7 @@ _KNOWN = frozenset({
     "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "PRACK", "UPDATE", "SUBSCRIBE",
     "NOTIFY", "REFER", "MESSAGE", "PUBLISH",
 })  # fmt: skip
+_WITHIN_CALLS = ("BYE", "NOTIFY", "PRACK", "UPDATE", "INFO")
 _SCHEMES = frozenset({"sip", "sips", "tel"})
 _BUSY = (("Retry-After", "5"),)
 
@@ -56,13 +60,18 @@ class UserAgent:
         self,
         identity: Identity,
         *,
+        options: Options | None = None,
         token: Callable[[], str] = new_token,
         most_calls: int = 2_000,
         most_transactions: int = 40_000,
     ) -> None:
         self.layer = TransactionLayer(identity, token)
+        self.options = options or Options()
+        self._extensions = frozenset(SUPPORTED) - (set() if self.options.reliable else {"100rel"})
         self.signals: deque[Signal] = deque()
         self.sessions: dict[DialogKey, Session] = {}
+        self._keys: dict[Session, set[DialogKey]] = {}
+        """Each session's dialogs: a forked call has several while it rings."""
         self.calls: set[Session] = set()
         self.dropped: Counter[str] = Counter()
         self.draining = False
@@ -143,21 +152,22 @@ class UserAgent:
             hop,
             inbound=inbound,
             tell=self.signals.append,
-            known=self._know,
+            know=self._know,
             forget=self._forget,
+            options=self.options,
             credentials=credentials,
         )
         self.calls.add(session)
         return session
 
-    def _know(self, session: Session) -> None:
-        assert session.dialog is not None
-        self.sessions[session.dialog.key] = session
+    def _know(self, session: Session, dialog: Dialog) -> None:
+        self.sessions[dialog.key] = session
+        self._keys.setdefault(session, set()).add(dialog.key)
 
     def _forget(self, session: Session) -> None:
         self.calls.discard(session)
-        if session.dialog is not None:
-            self.sessions.pop(session.dialog.key, None)
+        for key in self._keys.pop(session, ()):
+            self.sessions.pop(key, None)
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -255,8 +265,10 @@ class UserAgent:
     def _outside(self, request: Request, source: Hop, at: float) -> None:
         """A new request outside any call (§8.2)."""
         refusal = Refusal(482) if self.layer.merges(request) else self._unserved(request)
-        if refusal is None and request.method in ("BYE", "NOTIFY"):
+        if refusal is None and request.method in _WITHIN_CALLS:
             refusal = Refusal(481)
+        if refusal is None and request.method == "REFER":
+            refusal = Refusal(603)  # Nobody has us call somebody from outside a call.
         if refusal is None and request.method == "INVITE":
             if not self.accepts(source):
                 refusal = Refusal(self.refused_with)
@@ -270,6 +282,7 @@ class UserAgent:
             response = respond(request, 200, to_tag=self.layer.token())
             response.headers.add("Allow", ALLOW)
             response.headers.add("Accept", "application/sdp")
+            response.headers.add("Supported", ", ".join(sorted(self._extensions)))
             self.layer.serve(request, source, _ignore).respond(response, at)
         else:
             self._called(request, source, at)
@@ -280,6 +293,13 @@ class UserAgent:
         except ParseError as error:
             self._refuse_at_once(invite, 400, source, reason=_plain(error.what))
             return
+        least = least_refused(invite, self.options)
+        replaced, refusal = self._replaced(invite)
+        if least:
+            refusal = Refusal(422, (("Min-SE", str(least)),))
+        if refusal is not None:
+            self._refuse_at_once(invite, refusal.status, source, headers=refusal.headers)
+            return
         if source.reliable:
             dialog.by = dialog.hop._replace(transport=source.transport, flow=source.flow)
         transaction = self.layer.serve(invite, source, _ignore)
@@ -288,7 +308,25 @@ class UserAgent:
         )
         transaction.owner = session
         session.incoming(transaction, dialog)
-        self.signals.append(Incoming(session, at))
+        self.signals.append(Incoming(session, at, replaced))
+
+    def _replaced(self, invite: Request) -> tuple[Session | None, Refusal | None]:
+        """The call whose place this one is to take, or why it cannot (RFC 3891 §3)."""
+        values = invite.headers.all("Replaces")
+        if not values:
+            return None, None
+        try:
+            replaces = parse_replaces(values[0])
+        except ParseError:
+            return None, Refusal(400)
+        if len(values) > 1 or "Join" in invite.headers:
+            return None, Refusal(400)
+        session = self.sessions.get((replaces.call_id, replaces.to_tag, replaces.from_tag))
+        if session is None or session.phase in (Phase.CALLING, Phase.PROCEEDING, Phase.OFFERED):
+            return None, Refusal(481)  # One that only rings is not replaced here.
+        if not self.options.takes_replaces or not session.is_up:
+            return None, Refusal(603)
+        return (None, Refusal(486)) if replaces.early_only else (session, None)
 
     def _unserved(self, request: Request) -> Refusal | None:
         """Why this request cannot be served whatever its state, in the order of §8.2."""
@@ -296,8 +334,9 @@ class UserAgent:
             return Refusal(405 if request.method in _KNOWN else 501, (("Allow", ALLOW),))
         if parse_uri(request.uri).scheme not in _SCHEMES:
             return Refusal(416)
-        if required := request.headers.items("Require"):
-            return Refusal(420, (("Unsupported", ", ".join(required)[:500]),))
+        unknown = [tag for tag in request.headers.items("Require") if tag.lower() not in self._extensions]
+        if unknown:
+            return Refusal(420, (("Unsupported", ", ".join(unknown)[:500]),))
         if request.body and request.method == "INVITE":
             if request.content_type != "application/sdp":
                 return Refusal(415, (("Accept", "application/sdp"),))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from trunkline.errors import ConfigError
+
+Machines = Literal["outbound", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +88,36 @@ class TurnPolicy:
     key_pause: float = 2.0
     """Keys end after this without another one, where their number is not known or not reached."""
 
+    # --- answering machines ---
+    machines: Machines = "outbound"
+    """In which calls it is looked for a machine, a menu or a fax at the other end: "outbound", "always" or
+    "never"."""
+    machine_window: float = 30.0
+    """For so long after the answer; a greeting that goes on then is heard to its end."""
+    machine_silence: float = 3.5
+    """A machine whose beep was not heard records after so much silence."""
+    machine_limit: float = 45.0
+    """The watchdog: so long after a machine was known the message is left, whatever is heard."""
+
     def __post_init__(self) -> None:
+        if self.machines not in get_args(Machines):
+            known = ", ".join(get_args(Machines))
+            raise ConfigError(f"{self.machines!r} is not one of {known}", where="turn.machines")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool):
+            if isinstance(value, bool) or field.name == "machines":
                 continue
             if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
                 raise ConfigError(f"{value!r} is not a length of time", where=f"turn.{field.name}")
-        for name in ("max_turn", "patience", "answer_limit", "key_pause", "wordless_limit", "stalled_words"):
+        for name in (
+            "max_turn", "patience", "answer_limit", "key_pause", "wordless_limit", "stalled_words",
+            "machine_silence", "machine_limit",
+        ):  # fmt: skip
             # The watchdogs: zero would make them fire without end.
             if getattr(self, name) < 0.5:
                 raise ConfigError("must be at least 0.5 seconds", where=f"turn.{name}")
 
-    def changed(self) -> dict[str, float | bool]:
+    def changed(self) -> dict[str, float | bool | str]:
         """The numbers that are not the defaults, by name: what a log must hold to be replayed."""
         values = dataclasses.asdict(self)
         return {

@@ -36,6 +36,7 @@ from trunkline.events import (
     SynthesisStarted,
     TurnResumed,
 )
+from trunkline.turn.answering_machine import AnsweringMachine
 from trunkline.turn.backchannel import is_backchannel
 from trunkline.turn.callers_turn import FOREVER
 from trunkline.turn.echo import OwnWords
@@ -61,6 +62,7 @@ class TurnTaking(Turns):
 
     def __init__(self, policy: TurnPolicy | None = None) -> None:
         super().__init__(policy)
+        self._machine = AnsweringMachine(self._policy)
         self._own = OwnWords()
         self._early: tuple[str, float] | None = None
         """A backchannel over the agent, and when: it may turn out to answer the question."""
@@ -89,13 +91,18 @@ class TurnTaking(Turns):
         """The number of the caller's latest turn; 0 before the first."""
         return self._turn
 
+    @property
+    def wants_tones(self) -> bool:
+        """Whether a tone at the other end would say something: while it is open who took the call."""
+        return self._machine.listening
+
     def handle(self, event: Event) -> list[Event]:
         """Take what happened; give what follows from it. Events that mean nothing here are ignored."""
         self._out = []
         if isinstance(event, HungUp | CallEnded):
             self._over = True
         if self._over or isinstance(event, CallStarted | CallRinging):
-            return self._out
+            return [] if self._over else self._machine.handle(event)
         if not self._begun:
             self._begun = True
             self._patience.preparing(event.at)
@@ -103,6 +110,7 @@ class TurnTaking(Turns):
         if handler is not None:
             handler(event)
         self._decide(event.at)
+        self._out += self._machine.handle(event)
         return self._out
 
     def deadline(self) -> float | None:
@@ -110,7 +118,7 @@ class TurnTaking(Turns):
         sounds and nothing is in doubt."""
         if self._over or not self._begun:
             return None
-        due = self._due()
+        due = min(self._due(), self._machine.deadline())
         return due if due < FOREVER else None
 
     # --- listening ------------------------------------------------------------------------------

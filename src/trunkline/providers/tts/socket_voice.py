@@ -13,25 +13,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trunkline.clock import Clock
-from trunkline.errors import (
-    EngineDown,
-    EngineError,
-    EngineKeyWrong,
-    EngineMissing,
-    EngineQuota,
-    EngineTimeout,
-)
+from trunkline.errors import EngineDown, EngineError, EngineTimeout
 from trunkline.providers.protocols import Spoken
-from trunkline.providers.refusals import refusal, unreachable
+from trunkline.providers.refusals import unreachable
+from trunkline.providers.socket_line import SocketLine, closing, connected
 from trunkline.providers.tts.sentence_sound import Encoding, Mark, SentenceSound, speakable
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 _CANCEL_SECONDS = 0.05
-_LARGEST_MESSAGE = 8_000_000
-_MOST_WAITING = 64
-"""Messages that may wait unread between two sentences, such as the rest of one that was cut."""
 
 
 class Wire(Protocol):
@@ -52,15 +43,9 @@ class Wire(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Where and how a voice connects. `key_env` names the variable in the hint of a refused key."""
+class Line(SocketLine):
+    """Where and how a voice connects, and how long its sound may take."""
 
-    where: str
-    url: str
-    headers: dict[str, str]
-    key_env: str
-    extra: str
-    connect_s: float = 5.0
     first_audio_s: float = 5.0
     between_audio_s: float = 3.0
 
@@ -168,49 +153,3 @@ class SocketVoice:
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
-
-
-async def connected(line: Line) -> ClientConnection:
-    """A new socket. Raises the `EngineError` that its refusal means."""
-    try:
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidStatus, WebSocketException
-    except ImportError as error:
-        raise EngineMissing(
-            "the websockets package is not installed",
-            where=line.where,
-            hint=f"Run: pip install 'trunkline[{line.extra}]'",
-        ) from error
-    try:
-        return await connect(
-            line.url,
-            additional_headers=line.headers,
-            open_timeout=line.connect_s,
-            close_timeout=1.0,
-            max_size=_LARGEST_MESSAGE,
-            max_queue=_MOST_WAITING,
-            compression=None,
-        )
-    except InvalidStatus as error:
-        body = bytes(error.response.body or b"").decode("utf-8", "replace")
-        raise refusal(error.response.status_code, body, line.where, line.key_env) from error
-    except TimeoutError as error:
-        raise EngineTimeout("it did not take the connection in its time", where=line.where) from error
-    except (WebSocketException, OSError, EOFError) as error:
-        raise unreachable(error, line.where) from error
-
-
-def closing(error: Any, line: Line) -> EngineError:
-    """What a socket's end in the middle of a sentence means; some services tell why in its last words."""
-    reason = " ".join(str(getattr(error.rcvd, "reason", "") or "").split())[:200]
-    lowered = reason.lower()
-    if any(word in lowered for word in ("quota", "credit", "payment", "billing")):
-        return EngineQuota(
-            f"it ended the connection: {reason}", where=line.where, hint="Look at its billing page"
-        )
-    if any(word in lowered for word in ("api key", "unauthor", "authenticat")):
-        return EngineKeyWrong(
-            f"it ended the connection: {reason}", where=line.where, hint=f"Check {line.key_env}"
-        )
-    broken = unreachable(error, line.where)
-    return type(broken)(f"the connection broke: {reason}", where=line.where) if reason else broken
