@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from trunkline.errors import ConfigError, ParseError
@@ -180,7 +181,8 @@ def _wrong(name: str, what: str) -> ConfigError:
     return ConfigError(f"trunk {name}: {what}", where="sip.trunks")
 
 
-def is_within(host: str, networks: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def is_within(host: str, networks: tuple[str, ...]) -> bool:
     """Whether an address is one of these, or in one of these networks."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

@@ -72,6 +72,7 @@ class Datagrams:
         """Raises `ConfigError` for what is no IP address, and for two of one family; `SipError` where an
         address cannot be had."""
         self._sockets: dict[int, socket.socket] = {}
+        self._addresses: dict[int, Address] = {}
         self._routes: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self._taken: Callable[[bytes, Address], bool] = lambda _data, _source: False
@@ -91,8 +92,11 @@ class Datagrams:
             raise ConfigError(f"{bind!r} is the second of its kind", hint="One for IPv4, one for IPv6")
         try:
             self._sockets[version] = _udp_socket(host, port)
+            bound = self._sockets[version].getsockname()
         except OSError as error:
             raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
+
+        self._addresses[version] = str(bound[0]), int(bound[1])
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -101,8 +105,7 @@ class Datagrams:
 
     def address(self, version: int) -> Address:
         """Where the socket of this family really listens."""
-        host, port = self._sockets[version].getsockname()[:2]
-        return str(host), int(port)
+        return self._addresses[version]
 
     def listen(self, taken: Callable[[bytes, Address], bool], done: Callable[[], None]) -> None:
         """Call `taken` for each datagram, until it says that no more are wanted now; `done` after some."""

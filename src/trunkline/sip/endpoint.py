@@ -12,6 +12,7 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import structlog
 
@@ -75,6 +76,8 @@ class Reached:
                 raise ConfigError(what, where="sip.stun_server", hint="Write HOST or HOST:PORT") from error
 
     def is_local(self, host: str) -> bool:
+        if not self.local:
+            return False
         address = ipaddress.ip_address(host.partition("%")[0])
         return any(address in ipaddress.ip_network(network, strict=False) for network in self.local)
 
@@ -471,5 +474,6 @@ class SipEndpoint:
         self._told_by_stun.set()
 
 
+@lru_cache(maxsize=1024)
 def _is_private(host: str) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_private

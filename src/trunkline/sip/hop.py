@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 
 from trunkline.sip.fields import Via
@@ -35,6 +36,7 @@ def hop_to(uri: Uri) -> Hop:
     return Hop(uri.transport, host, port if uri.port or is_address(host) else 0)
 
 
+@lru_cache(maxsize=1024)
 def is_address(host: str) -> bool:
     """Whether this is an IP address and no name."""
     if not host[:1].isdigit() and ":" not in host:
