@@ -1,9 +1,9 @@
 """Fuzzing, led by coverage, of what reads strangers' bytes: `python benchmarks/fuzz.py TARGET [--seconds S]`.
 
 Needs Atheris (`pip install atheris`), which is no dependency of anything here. Targets: `rtp`, `rtcp`,
-`media` (whole calls' datagrams, plain and encrypted), `codecs`, `sdp`, `sip`. Seeds are the fixtures in
-`tests/wire`; what is found (a crash, anything raised but `ParseError`, a value that does not print back
-to itself) is left in the present folder as `crash-…`: make it a fixture or a case of a test.
+`media` (whole calls' datagrams, plain and encrypted), `codecs`, `sdp`, `sip`, `stun`, `identity`. Seeds
+are the fixtures in `tests/wire`; what is found (a crash, anything raised but `ParseError`, a value that does
+not print back to itself) is left in the present folder as `crash-…`: make it a fixture or a case of a test.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ with atheris.instrument_imports(include=["trunkline"]):
     from trunkline.rtp.packet import Packet
     from trunkline.rtp.session import RtpSession
     from trunkline.rtp.stream import EVENTS, Keys, Stream
+    from trunkline.sip.identity import who_calls
+    from trunkline.sip.message import Headers, Request
     from trunkline.sip.offer import MediaPolicy, Srtp, Terms
     from trunkline.sip.parse import parse_message
     from trunkline.sip.sdp import parse_sdp
     from trunkline.sip.sdp_codecs import KNOWN
     from trunkline.sip.sdp_crypto import KEY_BYTES
+    from trunkline.sip.stun import mapped_address
 
 WIRE = Path(__file__).parents[1] / "tests" / "wire"
 PEER = ("192.0.2.7", 4000)
@@ -112,6 +115,22 @@ def descriptions(data: bytes) -> None:
             continue
 
 
+def stun(data: bytes) -> None:
+    with contextlib.suppress(ParseError):
+        mapped_address(data, data[8:20])
+
+
+def identity(data: bytes) -> None:
+    """Headers as lines of the input; a caller's broken ones are left out and never end the call."""
+    invite = Request(Headers([("From", "<sip:+1@x>;tag=1")]), method="INVITE", uri="sip:a@b")
+    for line in data.decode("utf-8", "surrogateescape").splitlines():
+        name, _, value = line.partition(":")
+        invite.headers.add(name, value.strip())
+    with contextlib.suppress(ParseError):
+        _ = invite.from_
+        assert all(value for value in who_calls(invite, trusted=True).values())
+
+
 def messages(data: bytes) -> None:
     try:
         message = parse_message(data)
@@ -127,6 +146,8 @@ TARGETS: dict[str, tuple[Callable[[], Callable[[bytes], None]], str]] = {
     "codecs": (decoders, "rtp-*.hex"),
     "sdp": (lambda: descriptions, "sdp-*.sdp"),
     "sip": (lambda: messages, "rfc4475/*.sip"),
+    "stun": (lambda: stun, "rtp-*.hex"),
+    "identity": (lambda: identity, "rfc4475/*.sip"),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from calls.story import SmallTalk
 from trunkline.call.play import Play
 from trunkline.call.routing import Route, Routing, who
+from trunkline.config.explain import as_toml
 from trunkline.config.load import load
 from trunkline.errors import ConfigError
 from trunkline.legs.leg import LegInfo
@@ -104,6 +105,14 @@ def test_routes_are_a_table_each(tmp_path: Path) -> None:
         Route(number="+4930*", headers={"X-Queue": "sales"}, scenario="lead_qualification"),
         Route(trunk="none", refuse=603),
     )
+
+
+def test_routes_are_shown_as_they_can_be_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.toml"
+    file.write_text(FILE)
+    loaded = load(file=file, environment={})
+    file.write_text(as_toml(loaded))
+    assert load(file=file, environment={}).settings.service.routes == loaded.settings.service.routes
 
 
 def test_an_unknown_key_is_told_with_its_place(tmp_path: Path) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from legs.test_sip_calls import all_events, next_call, two_phones
+from legs.test_sip_streams import certified, secure
 from legs.test_sip_trunking import exchange, place, second
 from sip.name_server import name_server
 from trunkline.events import HungUp
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_trunk import Trunk
+from trunkline.sip.hop import Hop
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.uri import parse_uri
 
@@ -165,3 +169,48 @@ async def test_options_and_empty_lines_keep_a_trunk_awake() -> None:
             for _ in range(3):
                 await trunk.pinged.get()
             await trunk.empty.get()
+
+
+# --- certificates, and what a trunk says of itself ------------------------------------------------
+
+
+@pytest.mark.parametrize(("certified_for", "believed"), [("trunk.example", True), ("here.example", False)])
+async def test_a_certificate_is_for_the_domain_and_not_for_what_dns_says(
+    tmp_path: Path, certified_for: str, believed: bool
+) -> None:
+    folder = certified(tmp_path, f"DNS:{certified_for}")
+    async with two_phones(second=secure(folder, "two")) as (_, two):
+        records = {
+            ("SRV", "_sips._tcp.trunk.example"): [f"0 0 {two.tls_port} here.example."],
+            ("A", "here.example"): ["127.0.0.1"],
+        }
+        async with name_server(records) as names:
+            caller = replace(secure(folder, "one", own=False), nameservers=(names.address,))
+            async with two_phones(caller) as (one, _):
+                calling = await one.dial("sips:two@trunk.example")
+                if believed:
+                    called = await next_call(two)
+                    assert called.signalling == "tls"
+                    await called.answer()
+                    await calling.answer()
+                    await calling.hang_up()
+                    await all_events(called)
+                else:
+                    with pytest.raises(CallNotTaken) as caught:
+                        await calling.answer()
+                    assert caught.value.why is Why.NOT_REACHABLE
+
+
+async def test_a_trunk_that_asks_for_peace_has_it_for_as_long_as_it_says(place: str) -> None:
+    async with exchange(503) as busy:
+        busy.headers = (("Retry-After", "90 (maintenance);duration=10"),)
+        trunks = Trunk("busy", server=busy.server), Trunk("spare", server=place, priority=1)
+        settings = SipSettings(bind="udp:127.0.0.1:0", trunks=trunks)
+        async with two_phones(settings, second(place)) as (one, two):
+            await call(one, two)
+            await call(one, two)
+            now, bench = one._endpoint._clock.now(), one._endpoint.resolver.bench
+            hop = Hop("udp", "127.0.0.1", port_of(busy.server))
+            assert bench.is_out(hop, now + 80.0)
+            assert not bench.is_out(hop, now + 91.0)
+        assert [request.method for request in busy.seen].count("INVITE") == 1

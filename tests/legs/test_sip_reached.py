@@ -196,6 +196,7 @@ class StunServer(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.asked = 0
+        self.port = 40_000
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -209,7 +210,7 @@ class StunServer(asyncio.DatagramProtocol):
         self.asked += 1
         if self.asked == 1:
             return  # Lost on the way: it is asked again.
-        port = (40_000 ^ (MAGIC >> 16)).to_bytes(2, "big")
+        port = (self.port ^ (MAGIC >> 16)).to_bytes(2, "big")
         host = bytes(
             a ^ b for a, b in zip(socket.inet_aton("198.51.100.7"), MAGIC.to_bytes(4, "big"), strict=True)
         )
@@ -245,6 +246,20 @@ async def test_stun_tells_our_outside_address() -> None:
         calling = await one.dial(address(two))
         assert (await next_call(two)).session.invite.via.host == "127.0.0.1"
         await calling.hang_up()
+
+
+async def test_when_our_outside_address_moves_the_registrar_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trunkline.sip.endpoint._ASK_AGAIN_SECONDS", 0.05)
+    # Everybody here is at a private address, and is to be told of the outside one all the same.
+    monkeypatch.setattr("trunkline.sip.endpoint._is_private", lambda _: False)
+    async with exchange(500) as registrar, stun_server() as (server, where):
+        trunk = Trunk("t", server=registrar.server, user="bob", password="p", register=True)
+        async with two_phones(SipSettings(bind="udp:127.0.0.1:0", stun_server=where, trunks=(trunk,))):
+            await registrar.registered.get()
+            server.port = 40_001
+            await registrar.registered.get()
+            contacts = [str(request.contact.uri) for request in registrar.seen if request.contact]
+            assert contacts[:2] == [f"sip:bob@198.51.100.7:{port}" for port in (40_000, 40_001)]
 
 
 async def test_without_a_stun_server_calls_go_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

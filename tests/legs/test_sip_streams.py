@@ -101,10 +101,15 @@ async def test_garbage_on_a_connection_ends_that_connection_alone() -> None:
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """An authority of our own, and a certificate for 127.0.0.1 that it vouches for."""
+    return certified(tmp_path, "IP:127.0.0.1")
+
+
+def certified(tmp_path: Path, name: str) -> Path:
+    """A folder with an authority of our own, and a certificate for this name that it vouches for."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed here")
     names = tmp_path / "names"
-    names.write_text("subjectAltName=IP:127.0.0.1\n")
+    names.write_text(f"subjectAltName={name}\n")
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj"]
     for command in (
         [*new, "/CN=authority", "-x509", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"],

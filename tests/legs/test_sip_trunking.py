@@ -27,6 +27,8 @@ class Exchange(asyncio.DatagramProtocol):
         self.closed = asyncio.Event()
         self.registered: asyncio.Queue[str] = asyncio.Queue(16)
         self.register_status = 200
+        self.headers: tuple[tuple[str, str], ...] = ()
+        """What goes with the answer to an INVITE."""
         self.pinged: asyncio.Queue[str] = asyncio.Queue(16)
         self.empty: asyncio.Queue[bytes] = asyncio.Queue(16)
 
@@ -49,7 +51,10 @@ class Exchange(asyncio.DatagramProtocol):
                 self.pinged.put_nowait(request.call_id)
             self.transport.sendto(bytes(respond(request, 200, to_tag="x")), addr)
         elif request.method == "INVITE":
-            self.transport.sendto(bytes(respond(request, self.status, to_tag="x")), addr)
+            response = respond(request, self.status, to_tag="x")
+            for name, value in self.headers:
+                response.headers.add(name, value)
+            self.transport.sendto(bytes(response), addr)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()

@@ -78,6 +78,7 @@ class SipTrunking:
         endpoint.agent.credentials_for = lambda source: self._credentials(source.host)
         endpoint.trust(self.is_known)
         endpoint.when_broken(self._broken)
+        endpoint.when_moved(self._register_all_anew)
         trunks = list(self._choice.trunks.values())
         places = await asyncio.gather(*(self._locate(trunk) for trunk in trunks))
         for trunk, found in zip(trunks, places, strict=True):
@@ -189,6 +190,12 @@ class SipTrunking:
 
             self._soon(least + random.random() * more, anew)
 
+    def _register_all_anew(self) -> None:
+        """Calls to us would go to an address that is no longer ours."""
+        for registration in self._registrations.values():
+            registration.again(self._clock.now())
+        self._endpoint.settle()
+
     def _soon(self, seconds: float, work: Callable[[], None]) -> None:
         def due() -> None:
             self._timers.discard(timer)
@@ -247,7 +254,7 @@ class SipTrunking:
         and the trunk's other servers are left out where they would only say the same."""
         elsewhere = error.why is Why.NOT_REACHABLE or error.status == 503
         if elsewhere:
-            self._endpoint.failed(attempt.hop)
+            self._endpoint.failed(attempt.hop, float(error.retry_after))
         else:
             left = [other for other in attempts if other.trunk is not attempt.trunk]
             attempts.clear()

@@ -122,6 +122,7 @@ class SipEndpoint:
         self._stun: asyncio.Task[None] | None = None
         self._binding: Binding | None = None
         self._told_by_stun = asyncio.Event()
+        self._moved: Callable[[], None] = lambda: None
         self._settling = False
         self.tap: Tap | None = None
         """Told of each message, as it goes and as it came."""
@@ -210,6 +211,10 @@ class SipEndpoint:
     def when_broken(self, broken: Callable[[Hop], None]) -> None:
         """Have `broken` told of each connection of ours that breaks, by where it led."""
         self._connections.broken = broken
+
+    def when_moved(self, moved: Callable[[], None]) -> None:
+        """Have `moved` told when our address from outside is another one than before."""
+        self._moved = moved
 
     def failed(self, hop: Hop, seconds: float = 0.0) -> None:
         """Nothing came from this place: it is tried last for a while, or for as many `seconds`."""
@@ -470,7 +475,10 @@ class SipEndpoint:
         version = version_of(address[0])
         if self._learned.get(version) != address:
             logger.info("our address from outside", host=address[0], port=address[1])
+            moved = version in self._learned
             self._learned[version] = address
+            if moved:
+                self._moved()
         self._told_by_stun.set()
 
 

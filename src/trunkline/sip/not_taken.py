@@ -90,6 +90,8 @@ class CallNotTaken(CallRefused):
         self.why = why
         self.status = status
         self.cause = cause
+        self.retry_after = 0
+        """Seconds for which the trunk asks not to be called again (Retry-After); 0: it does not."""
         self.verdict = Verdict.FAIL_OVER if why in _ANOTHER_TRUNK_MAY else Verdict.GIVE_UP
 
 
@@ -105,7 +107,15 @@ def not_taken(status: int, reason: str, response: Response | None) -> CallNotTak
     if status == 603 and "network blocked" in reason.lower():
         why = Why.BLOCKED  # As carriers tell it that block a call by its analytics (ATIS-1000099).
     beside = f" (Q.850 cause {cause})" if cause else ""
-    return CallNotTaken(why, f"{status} {reason}".strip() + beside, status=status, cause=cause)
+    error = CallNotTaken(why, f"{status} {reason}".strip() + beside, status=status, cause=cause)
+    error.retry_after = retry_after_in(response)
+    return error
+
+
+def retry_after_in(response: Response) -> int:
+    """Retry-After in seconds (RFC 3261 §20.33: a comment and parameters may follow); 0 for none."""
+    text = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
 
 
 def cause_in(response: Response) -> int:
