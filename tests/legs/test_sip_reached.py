@@ -113,6 +113,12 @@ async def test_one_service_on_both_families() -> None:
         await all_events(calling)
 
 
+async def test_who_has_no_address_of_a_family_is_told_so() -> None:
+    async with two_phones() as (one, _):
+        with pytest.raises(CallNotTaken, match="IPv6 address, and this end has none"):
+            await one.dial("sip:two@[2001:db8::1]")
+
+
 async def test_two_addresses_of_one_family_are_told() -> None:
     twice = SipSettings(bind="udp:127.0.0.1:0", bind_also="udp:127.0.0.1:0")
     with pytest.raises(ConfigError, match="second of its kind"):

@@ -198,7 +198,16 @@ class SipEndpoint:
     async def places(self, uri: Uri) -> list[Hop]:
         """The hops that lead to `uri`, in the order in which they are to be tried (RFC 3263): as DNS says,
         those that did not answer of late at the end. Raises `SipError` where there is none."""
-        return await self.resolver.find(uri)
+        found = await self.resolver.find(uri)
+        places = [place for place in found if version_of(place.host) in self._datagrams.versions]
+        if not places:
+            version = version_of(found[0].host)
+            raise SipError(
+                f"{uri.host} is an IPv{version} address, and this end has none",
+                where="sip",
+                hint="Listen on one: sip.bind, or sip.bind_also beside it",
+            )
+        return places
 
     def resolved(self, hop: Hop) -> str:
         """The address of a hop that was located; its name where it was not."""
