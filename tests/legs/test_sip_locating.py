@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from legs.test_sip_calls import all_events, next_call, two_phones
 from legs.test_sip_streams import certified, secure
@@ -164,6 +165,20 @@ async def test_a_trunk_whose_servers_are_silent_is_asked_after_and_called_last(p
             await (await next_call(two)).hang_up("busy")
             with pytest.raises(CallNotTaken, match="busy"):
                 await calling.answer()
+
+
+async def test_a_trunk_that_cannot_be_found_is_told_once_and_when_it_is_back() -> None:
+    async with name_server({}) as names:
+        with capture_logs() as logs:
+            async with two_phones(by_name(names.address)) as (one, _):
+                for _ in range(3):
+                    with pytest.raises(CallNotTaken, match="no trunk can be found"):
+                        await one.dial("+1555")
+                names.zone.update(zone(9))
+                one._endpoint.resolver._known.clear()
+                await (await one.dial("+1555")).hang_up()
+        told = [entry["event"] for entry in logs]
+        assert (told.count("trunk not found"), told.count("trunk found again")) == (1, 1)
 
 
 async def test_options_and_empty_lines_keep_a_trunk_awake() -> None:

@@ -63,6 +63,7 @@ class SipTrunking:
         self._news: dict[str, News] = {}
         self._out: set[str] = set()
         """Trunks that did not answer the last OPTIONS."""
+        self._not_found: set[str] = set()
         self._unregistered = asyncio.Event()
         self._tending: list[asyncio.Task[None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
@@ -98,8 +99,13 @@ class SipTrunking:
         try:
             places = await self._endpoint.places(trunk.uri)
         except SipError as error:
-            logger.warning("trunk not found", trunk=trunk.name, error=error.what)
+            if trunk.name not in self._not_found:  # said once, not at each call
+                self._not_found.add(trunk.name)
+                logger.warning("trunk not found", trunk=trunk.name, error=error.what)
             return []
+        if trunk.name in self._not_found:
+            self._not_found.discard(trunk.name)
+            logger.info("trunk found again", trunk=trunk.name)
         if set(places) != set(self._places.get(trunk.name, ())):
             self._places[trunk.name] = tuple(places)
             self._whose.clear()

@@ -447,12 +447,16 @@ class SipEndpoint:
         uri = parse_uri(f"sip:{self._reached.stun}")
         # The port of RFC 8489 §8.1; with a port in it, only addresses are asked for.
         uri = uri if uri.port else replace(uri, port=3478)
+        found = True
         while True:
             try:
                 place = await self.locate(uri)
             except SipError as error:
-                logger.warning("the STUN server is not found", error=error.what)
+                if found:  # said once, not every 25 s
+                    logger.warning("the STUN server is not found", error=error.what)
+                found = False
             else:
+                found = True
                 await self._ask(place)
             await self._clock.sleep(_ASK_AGAIN_SECONDS)
 
