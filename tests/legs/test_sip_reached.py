@@ -255,9 +255,9 @@ async def test_stun_tells_our_outside_address() -> None:
 
 
 async def test_when_our_outside_address_moves_the_registrar_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trunkline.sip.endpoint._ASK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("trunkline.sip.learning._ASK_AGAIN_SECONDS", 0.05)
     # Everybody here is at a private address, and is to be told of the outside one all the same.
-    monkeypatch.setattr("trunkline.sip.endpoint._is_private", lambda _: False)
+    monkeypatch.setattr("trunkline.sip.endpoint.is_private", lambda _: False)
     async with exchange(500) as registrar, stun_server() as (server, where):
         trunk = Trunk("t", server=registrar.server, user="bob", password="p", register=True)
         async with two_phones(SipSettings(bind="udp:127.0.0.1:0", stun_server=where, trunks=(trunk,))):
@@ -269,7 +269,7 @@ async def test_when_our_outside_address_moves_the_registrar_is_told(monkeypatch:
 
 
 async def test_without_a_stun_server_calls_go_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trunkline.sip.endpoint._LEARN_SECONDS", 0.1)
+    monkeypatch.setattr("trunkline.sip.learning._LEARN_SECONDS", 0.1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{silent.getsockname()[1]}"

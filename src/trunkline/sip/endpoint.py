@@ -8,26 +8,25 @@ at most once a minute.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import structlog
 
 from trunkline.clock import Clock
-from trunkline.errors import ConfigError, ParseError, SipError
+from trunkline.errors import ConfigError, SipError
 from trunkline.sip.connections import Connections, TlsFiles
 from trunkline.sip.datagrams import Address, Datagrams, parse_bind, version_of
 from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, is_address
 from trunkline.sip.layer import Identity
+from trunkline.sip.learning import OutsideAddress
 from trunkline.sip.options import Options
+from trunkline.sip.reached import Reached, is_private
 from trunkline.sip.resolver import Resolver
 from trunkline.sip.signals import Signal
-from trunkline.sip.stun import Binding, is_stun
-from trunkline.sip.uri import Uri, parse_uri
+from trunkline.sip.stun import is_stun
+from trunkline.sip.uri import Uri
 from trunkline.sip.user_agent import UserAgent
 
 __all__ = ["Reached", "SipEndpoint", "parse_bind"]
@@ -41,45 +40,6 @@ _LOOKUPS = 256
 _REPORT_SECONDS = 60.0
 Tap = Callable[[str, tuple[str, int], tuple[str, int], bytes], None]
 """Told of a message: its transport, source, target and bytes."""
-_ASK_AGAIN_SECONDS = 25.0
-"""STUN: often enough to keep a NAT's mapping (RFC 5626 §4.4.2 says 24 to 29 s) and to see it change."""
-_LEARN_SECONDS = 4.0
-"""For so long opening waits for the STUN server; it goes on being asked after that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """How others reach us, where that is not at the addresses that we listen on."""
-
-    host: str = ""
-    """In Contact and Via; empty: our own, or what STUN says."""
-    port: int = 0
-    """The same; 0: where we listen. For UDP and TCP alone: TLS is at its own port."""
-    local: tuple[str, ...] = ()
-    """Networks that see our own address: they are on our side of the NAT."""
-    stun: str = ""
-    """A STUN server that says it, `HOST[:PORT]`; those on private addresses are not told its word."""
-
-    def __post_init__(self) -> None:
-        """Raises `ConfigError` for what is no network."""
-        for network in self.local:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as error:
-                what = f"{network!r} is no address or network"
-                raise ConfigError(what, where="sip.local_networks") from error
-        if self.stun:
-            try:
-                parse_uri(f"sip:{self.stun}")
-            except ParseError as error:
-                what = f"{self.stun!r} is no server"
-                raise ConfigError(what, where="sip.stun_server", hint="Write HOST or HOST:PORT") from error
-
-    def is_local(self, host: str) -> bool:
-        if not self.local:
-            return False
-        address = ipaddress.ip_address(host.partition("%")[0])
-        return any(address in ipaddress.ip_network(network, strict=False) for network in self.local)
 
 
 class SipEndpoint:
@@ -105,8 +65,6 @@ class SipEndpoint:
         """Where it really listens; the first of two."""
         self._on_signal = on_signal
         self._reached = reached
-        self._learned: dict[int, Address] = {}
-        """What STUN says, by family."""
         self.resolver = Resolver(clock, ["AAAA" if v == 6 else "A" for v in datagrams.versions], nameservers)
         self.agent = UserAgent(Identity(user, self._own_address), options=options, most_calls=most_calls)
         self.flood = flood
@@ -119,10 +77,7 @@ class SipEndpoint:
         self._timer_due = 0.0
         self._lookups: dict[Hop, asyncio.Task[None]] = {}
         self._waiting: dict[Hop, deque[bytes]] = {}
-        self._stun: asyncio.Task[None] | None = None
-        self._binding: Binding | None = None
-        self._told_by_stun = asyncio.Event()
-        self._moved: Callable[[], None] = lambda: None
+        self._outside = OutsideAddress(clock, datagrams, self.locate)
         self._settling = False
         self.tap: Tap | None = None
         """Told of each message, as it goes and as it came."""
@@ -171,7 +126,7 @@ class SipEndpoint:
         try:
             await endpoint._listen(tls_bind)
             if endpoint._reached.stun:
-                await endpoint._learn()
+                await endpoint._outside.begin(endpoint._reached.stun)
         except (SipError, ConfigError):
             await endpoint.close()
             raise
@@ -223,7 +178,7 @@ class SipEndpoint:
 
     def when_moved(self, moved: Callable[[], None]) -> None:
         """Have `moved` told when our address from outside is another one than before."""
-        self._moved = moved
+        self._outside.moved = moved
 
     def failed(self, hop: Hop, seconds: float = 0.0) -> None:
         """Nothing came from this place: it is tried last for a while, or for as many `seconds`."""
@@ -280,10 +235,10 @@ class SipEndpoint:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        tasks = [*self._lookups.values(), *([self._stun] if self._stun is not None else [])]
-        for task in tasks:
+        await self._outside.close()
+        for task in self._lookups.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._lookups.values(), return_exceptions=True)
         await self._connections.close()
         self._datagrams.close()
 
@@ -293,7 +248,8 @@ class SipEndpoint:
         now = self._clock.now()
         host, port = source
         if is_stun(data):
-            self._stun_says(data)
+            if not self._outside.receive(data):
+                self.agent.dropped["stray"] += 1
         elif not self._is_known(host) and not self.flood.admit(host, len(data), now):
             self.agent.dropped["flood"] += 1
         else:
@@ -418,7 +374,7 @@ class SipEndpoint:
             not is_address(self._reached.host) or version_of(self._reached.host) == version
         ):
             return self._reached.host, (self._reached.port if hop.transport != "tls" else 0) or port
-        if (learned := self._learned.get(version)) and not (there and _is_private(there)):
+        if (learned := self._outside.learned.get(version)) and not (there and is_private(there)):
             return learned[0], learned[1] if hop.transport == "udp" else port
         return self._datagrams.local_host(there) if there else self._datagrams.address(version)[0], port
 
@@ -432,69 +388,3 @@ class SipEndpoint:
     def _is_near(self, hop: Hop) -> bool:
         there = self._address_of(hop)
         return bool(there) and self._reached.is_local(there)
-
-    async def _learn(self) -> None:
-        """Ask the STUN server, and go on asking. What it does not say in time is only logged: a machine
-        without NAT works all the same."""
-        self._stun = self._loop.create_task(self._keep_asking(), name="sip stun")
-        try:
-            async with asyncio.timeout(_LEARN_SECONDS):
-                await self._told_by_stun.wait()
-        except TimeoutError:
-            logger.warning("the STUN server does not answer", server=self._reached.stun)
-
-    async def _keep_asking(self) -> None:
-        uri = parse_uri(f"sip:{self._reached.stun}")
-        # The port of RFC 8489 §8.1; with a port in it, only addresses are asked for.
-        uri = uri if uri.port else replace(uri, port=3478)
-        found = True
-        while True:
-            try:
-                place = await self.locate(uri)
-            except SipError as error:
-                if found:  # said once, not every 25 s
-                    logger.warning("the STUN server is not found", error=error.what)
-                found = False
-            else:
-                found = True
-                await self._ask(place)
-            await self._clock.sleep(_ASK_AGAIN_SECONDS)
-
-    async def _ask(self, place: Hop) -> None:
-        binding = self._binding = Binding(self._clock.now())
-        while self._binding is binding:
-            try:
-                self._datagrams.send(binding.request, place.host, place.port)
-            except OSError as error:
-                logger.debug("stun", error=str(error))
-            await self._clock.sleep(max(0.0, binding.due - self._clock.now()))
-            if not binding.again(self._clock.now()):
-                break
-
-    def _stun_says(self, data: bytes) -> None:
-        if self._binding is None:
-            self.agent.dropped["stray"] += 1
-            return
-        try:
-            address = self._binding.receive(data)
-        except ParseError as error:
-            logger.warning("stun", error=error.what)
-            self._binding = None
-            return
-        if address is None:
-            self.agent.dropped["stray"] += 1
-            return
-        self._binding = None
-        version = version_of(address[0])
-        if self._learned.get(version) != address:
-            logger.info("our address from outside", host=address[0], port=address[1])
-            moved = version in self._learned
-            self._learned[version] = address
-            if moved:
-                self._moved()
-        self._told_by_stun.set()
-
-
-@lru_cache(maxsize=1024)
-def _is_private(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_private
