@@ -399,6 +399,17 @@ class GenerationDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUsed(Event):
+    """A model was used for something that no answer waits for. `purpose`: "recap"."""
+
+    model: str
+    purpose: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TurnDecided(Event):
     """What a caller's turn leads to was decided. `by`: "scenario" (typed understanding alone), or the
     model that was asked. `agreed`: whether a model called the very tools that typed understanding would

@@ -29,6 +29,7 @@ from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
 from trunkline.call.openers import Openers
 from trunkline.call.play import Play
+from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
@@ -76,7 +77,7 @@ from trunkline.providers.protocols import (
     VoiceOptions,
 )
 from trunkline.providers.voice_cache import Prepared, VoiceCache
-from trunkline.scenario.actions import End, Expect, StartTimer, TimeUp, ToolResult, Transfer
+from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
 
@@ -282,6 +283,7 @@ class Call:
                 self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
             ).begin,
             start_timer=self._start_timer,
+            recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -350,6 +352,10 @@ class Call:
     def _came_from_outside(self, happening: ToolResult | TimeUp) -> None:
         if self._thinker is not None and not self._ended.done():
             self._thinker.from_outside(happening, caller_speaks=self._caller_speaks)
+
+    def _recapped(self, written: Recapped) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._thinker.recapped(written)
 
     def _start_timer(self, timer: StartTimer) -> None:
         self._at(

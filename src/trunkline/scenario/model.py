@@ -245,6 +245,12 @@ class Limits(_Part):
 
     turns: int = Field(default=60, ge=2, le=500, description="the caller's turns")
     prompt_lines: int = Field(default=24, ge=4, le=200, description="lines of the talk that a model sees")
+    prompt_tokens: int = Field(
+        default=1500,
+        ge=100,
+        le=100_000,
+        description="about how many tokens; older ones become notes",
+    )
 
 
 class Scenario(_Part):
