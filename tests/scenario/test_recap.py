@@ -66,7 +66,11 @@ def test_older_lines_are_summarised_once_between_turns() -> None:
     _, [generate] = step(scenario, state, CallerSaid(9, "well it depends on many things", MONDAY))
     assert isinstance(generate, Generate)
     contents = [message.content for message in generate.prompt.messages]
-    assert "Earlier in this call: They have one line." in contents
+    [earlier] = [content for content in contents if content.startswith("Earlier in this call")]
+    assert earlier.splitlines() == [
+        "Earlier in this call: They have one line.",
+        "Earlier the caller said, in short: line number 3",  # came since
+    ]
     assert "line number 1" not in " ".join(contents)
 
 
