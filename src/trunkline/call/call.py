@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from trunkline.audio.frame import Frame
+from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
@@ -442,6 +443,12 @@ class Call:
     def _trouble(self, where: str, error: TrunklineError) -> None:
         self._log.add(Trouble(self.clock.now(), where, type(error).__name__, str(error), error.verdict))
 
+    def finished(self) -> Finished:
+        """What is left of the call when it is over."""
+        numbered = self._thinker.state if self._thinker is not None else None
+        state = numbered.inner if numbered is not None else self.play.initial()
+        return Finished(self.play, state, self.recorder)
+
     # --- the record -------------------------------------------------------------------------------
 
     def _call_started(self) -> CallStarted:
@@ -467,6 +474,8 @@ class Call:
         self._summary.ledger.wire_delay = self.leg.wire_delay
         record = self._summary.to_json(zero, asdict(self.leg.quality()))
         transcript = self._summary.transcript(zero)
+        if (review := self.finished().review()) is not None:
+            record["review"] = review.to_json()
         if self.recorder is not None:
             try:
                 await asyncio.to_thread(self.recorder.finish, record, transcript)

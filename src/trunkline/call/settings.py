@@ -42,6 +42,9 @@ class CallSettings:
     """Short words ("Got it.", "I see.") that cover a model which is slow to answer. None: off."""
     opener_after: float = 0.4
     """How long the model may take for its first words before one of them is said."""
+    review: Literal["rules", "model"] = "model"
+    """After the call its record is reviewed: from what was said and learned alone, or also by the model
+    that leads calls, where that is not the local brain."""
     record_audio: bool = True
     media_lost_limit: float = 20.0
     """No packet for so long ends the call."""
