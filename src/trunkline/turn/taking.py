@@ -286,7 +286,7 @@ class TurnTaking(Turns):
             if not self._sealed:
                 self._seal()
             self._phase = Phase.IDLE
-        self._audible = event.generation
+        self._audible, self._audible_at = event.generation, event.at
         self._early = None
         self._patience.over()
         self._barge.agent_started(event.at, event.generation, event.interruptible)
