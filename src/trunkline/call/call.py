@@ -19,11 +19,13 @@ from typing import Any
 import structlog
 
 from trunkline.audio.frame import Frame
+from trunkline.audio.resample import Resampler
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.consult import Asking
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
-from trunkline.call.handoff import hand_off
+from trunkline.call.handoff import Dial, HandOff
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
@@ -60,6 +62,7 @@ from trunkline.events import (
     OutcomeDecided,
     Resumed,
     SpeakingStopped,
+    TransferDone,
     Trouble,
     TurnEnded,
     TurnLikely,
@@ -134,6 +137,8 @@ class Call:
     recorder: RunRecorder | None = None
     facts: dict[str, str] = field(default_factory=dict)
     listeners: Sequence[EventListener] = ()
+    dial: Dial | None = None
+    """How persons are called whom this call may be handed to; None: only the caller's own end can."""
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -145,12 +150,13 @@ class Call:
     _lost_timer: asyncio.TimerHandle | None = None
     _outcome: str = ""
     _must_end: str = ""
-    _handing_over: bool = False
     _caller_speaks: bool = False
+    _handoff: HandOff | None = None
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
     _ahead: Prepared = field(default_factory=Prepared)
+    _to_record: Resampler | None = None
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -291,7 +297,7 @@ class Call:
         if self.recorder is not None:
             self.recorder.begin_audio(now, self.leg.rate)
         self._summary.ledger.wire_delay = self.leg.wire_delay
-        self._at(now + self.settings.max_duration, lambda: self.must_end("the longest call"))
+        self._at(now + self.settings.max_duration, self._talked_long_enough)
         if self._must_end:
             self.must_end(self._must_end)
 
@@ -305,6 +311,8 @@ class Call:
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        if pcm is None and self._handoff is not None:
+            pcm = self._handoff.next_frame()
         if self._listener is not None:
             self._listener.played(pcm)
         if self.recorder is not None and self.settings.record_audio:
@@ -318,6 +326,8 @@ class Call:
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
+        elif isinstance(event, TransferDone) and event.result == "transferred":
+            self._outcome = self._outcome or "transferred"
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
 
@@ -373,7 +383,7 @@ class Call:
         async for event in self.leg.events():
             self._emit(event)
             match event:
-                case HungUp() if self._handing_over:
+                case HungUp() if self._handoff is not None and self._handoff.leaving:
                     # Trunks hang up as soon as a transfer is through; its result is on its way.
                     ended = partial(self._end, "caller", event.reason)
                     self._at(event.at + TRANSFER_RESULT_TIME, ended)
@@ -414,14 +424,46 @@ class Call:
             await self.clock.sleep(LAST_WORDS_TAIL)
             self._end("agent", action.reason)
             return
-        self._handing_over = True
-        result = await hand_off(self.leg, action, self.clock, self._emit)
-        self._handing_over = False
-        if result == "transferred":
-            self._outcome = self._outcome or "transferred"
-            self._end("agent", f"transferred to {action.target}")
+        self._handoff = handoff = self._hand_off(action)
+        try:
+            result, ending = await handoff.run()
+        finally:
+            self._handoff = None
+        if ending is not None:
+            self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
+
+    def _hand_off(self, action: Transfer) -> HandOff:
+        recorder, settings = self.recorder, self.settings
+        records = recorder is not None and settings.record_audio and settings.record_joined
+        engines = self.engines
+        return HandOff(
+            self.leg,
+            action,
+            self.clock,
+            self._emit,
+            dial=self.dial,
+            asking=Asking(list(engines.stt), engines.tts, settings, self.clock, self.voice_batch, self._emit),
+            agent=(self._on_frame, self._next_frame),
+            hear_caller=recorder.caller if records and recorder is not None else None,
+            hear_person=self._record_person if records else None,
+        )
+
+    def _record_person(self, frame: Frame) -> None:
+        """A person's frame takes the agent's place in the recording."""
+        if self.recorder is not None:
+            pcm = frame.pcm
+            if frame.rate != self.leg.rate:
+                if self._to_record is None or self._to_record.source != frame.rate:
+                    self._to_record = Resampler(frame.rate, self.leg.rate)
+                pcm = self._to_record.push(pcm)
+            self.recorder.agent(frame.at - frame.seconds, pcm)
+
+    def _talked_long_enough(self) -> None:
+        """A caller who talks with a person is not the agent's to end."""
+        if self._handoff is None or not self._handoff.joined:
+            self.must_end("the longest call")
 
     def _mute(self, why: str) -> None:
         """The agent has lost its voice: silence would be worse than hanging up."""

@@ -145,6 +145,10 @@ class Step(_Part):
     allowed: Lines = Field(
         default=(), description="texts whose numbers, prices and links may be spoken in this step"
     )
+    how: Literal["blind", "attended", "bridged"] = Field(
+        default="blind",
+        description="transfer: whether the person is asked first, and stays joined through us",
+    )
     fixed: bool = Field(default=False, description="the words are said as they stand, never by the model")
     interruptible: bool = True
     reasks: int = Field(default=3, ge=0, le=10, description="how often one thing may be asked again")
