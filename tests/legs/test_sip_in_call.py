@@ -19,7 +19,19 @@ from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_keys import Pressed
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.rtp.pacer import Pacer
+from trunkline.rtp.srtp import suites
 from trunkline.sip.not_taken import CallNotTaken, Why
+
+
+def _has_srtp() -> bool:
+    try:
+        suites()
+    except MediaError:
+        return False
+    return True
+
+
+needs_srtp = pytest.mark.skipif(not _has_srtp(), reason="pylibsrtp is not installed")
 
 
 @asynccontextmanager
@@ -119,7 +131,7 @@ async def test_media_follows_a_reinvite_to_another_port() -> None:
         calling, called = await connected(one, two)
         Ear(called, level=0.5)
         await Ear(calling).hears_sound()
-        second = await one._open_media(calling._session.hop)
+        second = await one._open_media(calling.session.hop)
         assert calling._terms is not None
         calling._terms.move("127.0.0.1", second.local_port)
         calling._session.change(calling._terms.offer(), calling._clock.now())
@@ -214,6 +226,31 @@ async def test_early_media_is_heard_before_the_call_is_taken() -> None:
         await ear.hears_sound()
         with pytest.raises(SipError):
             await called.early_media()
+        await calling.hang_up()
+
+
+@pytest.mark.parametrize("update", [True, False], ids=["UPDATE", "re-INVITE"])
+@pytest.mark.parametrize("srtp", ["off", pytest.param("required", marks=needs_srtp)])
+async def test_a_session_refresh_leaves_sound_and_keys_alone(srtp: str, update: bool) -> None:
+    async with two_phones(named("one", srtp=srtp), named("two", srtp=srtp)) as (one, two):
+        calling, called = await connected(one, two)
+        ears = Ear(calling, level=0.5), Ear(called, level=0.5)
+        for ear in ears:
+            await ear.hears_sound()
+        keys = [leg._agreement.keys for leg in (calling, called) if leg._agreement is not None]
+        counted = calling.quality().packets_received
+        for leg in (calling, called):
+            if not update:
+                leg.session.peer.refused("UPDATE")
+            leg.session.changes.refresh(leg._clock.now())
+            leg._settle()
+            await until(lambda leg=leg: not leg.session.changes._busy and leg.session.may_change)  # type: ignore[misc]
+            await until(lambda: calling.session.may_change and called.session.may_change)
+        for ear in ears:
+            await ear.hears_sound()
+        assert keys == [leg._agreement.keys for leg in (calling, called) if leg._agreement is not None]
+        assert calling.quality().packets_received > counted
+        assert not calling.ended
         await calling.hang_up()
 
 
