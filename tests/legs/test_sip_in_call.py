@@ -21,6 +21,7 @@ from trunkline.legs.sip_leg import SipLeg
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.srtp import suites
 from trunkline.sip.not_taken import CallNotTaken, Why
+from trunkline.sip.offer import Agreement
 
 
 def _has_srtp() -> bool:
@@ -82,6 +83,11 @@ class Ear:
 def in_force(leg: SipLeg) -> tuple[bool, bool]:
     assert leg.media is not None
     return leg.media.stream.send, leg.media.stream.receive
+
+
+def agreed(leg: SipLeg) -> Agreement:
+    assert leg._sound.agreement is not None
+    return leg._sound.agreement
 
 
 async def test_a_call_is_held_and_resumed() -> None:
@@ -201,7 +207,9 @@ async def test_keys_are_pressed_by_info_where_the_sound_takes_none() -> None:
         offer = calling._terms.offer().replace(b"RTP/AVP 0 8 101", b"RTP/AVP 0 8")
         calling._session.change(offer, calling._clock.now())
         calling._settle()
-        await until(lambda: called._agreement is not None and called._agreement.dtmf_payload_type is None)
+        await until(
+            lambda: called._sound.agreement is not None and called._sound.agreement.dtmf_payload_type is None
+        )
         for leg in (calling, called):
             Ear(leg)
         await called.send_dtmf("4#")
@@ -237,7 +245,7 @@ async def test_a_session_refresh_leaves_sound_and_keys_alone(srtp: str, update: 
         ears = Ear(calling, level=0.5), Ear(called, level=0.5)
         for ear in ears:
             await ear.hears_sound()
-        keys = [leg._agreement.keys for leg in (calling, called) if leg._agreement is not None]
+        keys = [agreed(leg).keys for leg in (calling, called)]
         counted = calling.quality().packets_received
         for leg in (calling, called):
             if not update:
@@ -248,7 +256,9 @@ async def test_a_session_refresh_leaves_sound_and_keys_alone(srtp: str, update: 
             await until(lambda: calling.session.may_change and called.session.may_change)
         for ear in ears:
             await ear.hears_sound()
-        assert keys == [leg._agreement.keys for leg in (calling, called) if leg._agreement is not None]
+        assert keys == [
+            leg._sound.agreement.keys for leg in (calling, called) if leg._sound.agreement is not None
+        ]
         assert calling.quality().packets_received > counted
         assert not calling.ended
         await calling.hang_up()

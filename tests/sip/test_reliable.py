@@ -361,3 +361,16 @@ def test_a_lost_prack_is_sent_again_and_one_answer_suffices() -> None:
     assert is_up(one)
     assert is_up(two)
     assert sum(data.startswith(b"PRACK") for _, data in wire.sent) == 2
+
+
+def test_terms_changed_while_it_rings_stand_when_it_is_taken() -> None:
+    server, session, invite = calling()
+    server.answer(invite, 183, CONTACT, SDP, RELIABLE, ("RSeq", "7"), body=ANSWER)
+    server.answer(server.take(), 200)
+    server.agent.receive(request_of(session.invite, "UPDATE", 1, OTHER), HOP, 1.0)
+    session.accept_change(ANSWER, 1.0)
+    server.agent.outbox.clear()
+    server.answer(invite, 200, CONTACT)
+    (accepted,) = told(server, Accepted)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.body, accepted.settled) == (b"", True)
