@@ -19,10 +19,10 @@ from typing import Any
 import structlog
 
 from trunkline.audio.frame import Frame
-from trunkline.audio.resample import Resampler
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
 from trunkline.call.consult import Asking
+from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
@@ -39,7 +39,7 @@ from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
-from trunkline.call.tool_work import RunsTools, ToolWork
+from trunkline.call.tool_work import ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
@@ -73,17 +73,16 @@ from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
 from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import (
-    LanguageModel,
     ListenOptions,
-    SpeechToText,
-    TextToSpeech,
     Voice,
     VoiceOptions,
 )
-from trunkline.providers.voice_cache import Prepared, VoiceCache
+from trunkline.providers.voice_cache import Prepared
 from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
+
+__all__ = ["Call", "CallResult", "Engines"]
 
 LAST_WORDS_TAIL = 0.3
 """Seconds between the last word's leaving and the BYE, so that it is played out at the far end."""
@@ -93,24 +92,6 @@ HANG_UP_LIMIT = 10.0
 """Seconds that a leg may take to end."""
 
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Started engines. `stt` in the order in which they are tried."""
-
-    stt: Sequence[SpeechToText]
-    llm: LanguageModel
-    tts: TextToSpeech
-    lines: VoiceCache | None = None
-    """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
-    voice: str = ""
-    """The first voice's spec, by which its lines are known."""
-    tools: RunsTools | None = None
-    """What steps of kind call may use."""
-
-    def names(self) -> dict[str, str]:
-        return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +137,6 @@ class Call:
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
     _ahead: Prepared = field(default_factory=Prepared)
-    _to_record: Resampler | None = None
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -424,7 +404,17 @@ class Call:
             await self.clock.sleep(LAST_WORDS_TAIL)
             self._end("agent", action.reason)
             return
-        self._handoff = handoff = self._hand_off(action)
+        settings = self.settings
+        self._handoff = handoff = HandOff(
+            self.leg,
+            action,
+            self.clock,
+            self._emit,
+            dial=self.dial,
+            asking=Asking(self.engines, settings, self.clock, self.voice_batch, self._emit),
+            agent=(self._on_frame, self._next_frame),
+            recorder=self.recorder if settings.record_audio and settings.record_joined else None,
+        )
         try:
             result, ending = await handoff.run()
         finally:
@@ -433,32 +423,6 @@ class Call:
             self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
-
-    def _hand_off(self, action: Transfer) -> HandOff:
-        recorder, settings = self.recorder, self.settings
-        records = recorder is not None and settings.record_audio and settings.record_joined
-        engines = self.engines
-        return HandOff(
-            self.leg,
-            action,
-            self.clock,
-            self._emit,
-            dial=self.dial,
-            asking=Asking(list(engines.stt), engines.tts, settings, self.clock, self.voice_batch, self._emit),
-            agent=(self._on_frame, self._next_frame),
-            hear_caller=recorder.caller if records and recorder is not None else None,
-            hear_person=self._record_person if records else None,
-        )
-
-    def _record_person(self, frame: Frame) -> None:
-        """A person's frame takes the agent's place in the recording."""
-        if self.recorder is not None:
-            pcm = frame.pcm
-            if frame.rate != self.leg.rate:
-                if self._to_record is None or self._to_record.source != frame.rate:
-                    self._to_record = Resampler(frame.rate, self.leg.rate)
-                pcm = self._to_record.push(pcm)
-            self.recorder.agent(frame.at - frame.seconds, pcm)
 
     def _talked_long_enough(self) -> None:
         """A caller who talks with a person is not the agent's to end."""

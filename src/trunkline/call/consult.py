@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trunkline.audio.frame import Frame
+from trunkline.call.engines import Engines
 from trunkline.call.listen import Listener
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
@@ -20,7 +21,7 @@ from trunkline.clock import Clock
 from trunkline.errors import EngineError, TrunklineError
 from trunkline.events import Answer, Dtmf, Event, Expectation, Final, HungUp, Trouble
 from trunkline.legs.leg import Leg, TransferResult
-from trunkline.providers.protocols import ListenOptions, SpeechToText, TextToSpeech, VoiceOptions
+from trunkline.providers.protocols import ListenOptions, VoiceOptions
 from trunkline.scenario.assent import yes_or_no
 from trunkline.sip.not_taken import CallNotTaken, Why
 
@@ -46,8 +47,7 @@ def result_of(why: Why) -> TransferResult:
 class Asking:
     """What a consultation is made of: the call's own engines and settings."""
 
-    stt: list[SpeechToText]
-    tts: TextToSpeech
+    engines: Engines
     settings: CallSettings
     clock: Clock
     batch: VoiceBatch
@@ -92,11 +92,13 @@ class Consultation:
     async def _talk(self, whisper: str) -> TransferResult:
         asking, leg = self._asking, self._leg
         settings = asking.settings
-        voice = await asking.tts.open(
+        voice = await asking.engines.tts.open(
             VoiceOptions(settings.voice, settings.words_per_minute, settings.language, leg.rate)
         )
         speaker = Speaker(voice, leg.rate, settings, asking.clock, self._only_trouble, leg.clear)
-        listener = Listener(asking.stt, ListenOptions(leg.rate, settings.language), asking.clock, self._heard)
+        listener = Listener(
+            asking.engines.stt, ListenOptions(leg.rate, settings.language), asking.clock, self._heard
+        )
         tasks: list[asyncio.Task[None]] = []
         try:
             try:

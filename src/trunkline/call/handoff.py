@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from trunkline.call.consult import Asking, Consultation, result_of
 from trunkline.call.joined import Joined
+from trunkline.call.record import RunRecorder
 from trunkline.call.ringback import Ringback
 from trunkline.clock import Clock
 from trunkline.errors import ParseError, TrunklineError
@@ -54,8 +55,7 @@ class HandOff:
         dial: Dial | None = None,
         asking: Asking | None = None,
         agent: tuple[OnFrame, NextFrame] | None = None,
-        hear_caller: OnFrame | None = None,
-        hear_person: OnFrame | None = None,
+        recorder: RunRecorder | None = None,
     ) -> None:
         self._leg = leg
         self._action = action
@@ -64,7 +64,7 @@ class HandOff:
         self._dial = dial
         self._asking = asking
         self._agent = agent
-        self._hear = hear_caller, hear_person
+        self._recorder = recorder
         self._tone: Ringback | None = None
         self.leaving = False
         """Whether the caller's end may hang up because the transfer went through."""
@@ -154,7 +154,7 @@ class HandOff:
                 self._done(TransferResult.TRANSFERRED)
                 return TransferResult.TRANSFERRED, self._gone()
             # The caller's end will not (most trunks will not): the person waits, so they are joined here.
-        joined = Joined(self._leg, person, self._agent, *self._hear)
+        joined = Joined(self._leg, person, self._agent, self._recorder)
         self.joined, self._tone = True, None
         self._done(TransferResult.TRANSFERRED)
         try:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from trunkline.audio.frame import Frame
 from trunkline.audio.resample import Resampler
+from trunkline.call.record import RunRecorder
 from trunkline.errors import MediaError
 from trunkline.legs.leg import Leg, NextFrame, OnFrame
 from trunkline.legs.sip_leg import SipLeg
@@ -21,21 +22,22 @@ _MOST_WAITING = 5
 
 
 class Joined:
-    """From its making until it is closed. `agent`: who has the caller again after that; `hear_caller`,
-    `hear_person`: for a recording."""
+    """From its making until it is closed. `agent`: who has the caller again after that; `recorder`: records
+    both, the person on the agent's side."""
 
     def __init__(
         self,
         caller: Leg,
         person: Leg,
         agent: tuple[OnFrame, NextFrame] | None,
-        hear_caller: OnFrame | None,
-        hear_person: OnFrame | None,
+        recorder: RunRecorder | None,
     ) -> None:
         """Raises `MediaError` where one of them is over."""
         self._bridge: Bridge | None = None
         self._caller = caller
         self._agent = agent
+        hear_caller = recorder.caller if recorder is not None else None
+        hear_person = _OnTheAgentsSide(recorder, caller.rate).hear if recorder is not None else None
         one = caller.media if isinstance(caller, SipLeg) else None
         other = person.media if isinstance(person, SipLeg) else None
         if one is not None and other is not None:
@@ -53,6 +55,23 @@ class Joined:
             with suppress(MediaError):  # The caller's end may be over.
                 self._caller.start(*self._agent)
             self._agent = None
+
+
+class _OnTheAgentsSide:
+    """Puts a person's frames into the recording, at its rate."""
+
+    def __init__(self, recorder: RunRecorder, rate: int) -> None:
+        self._recorder = recorder
+        self._rate = rate
+        self._resampler: Resampler | None = None
+
+    def hear(self, frame: Frame) -> None:
+        pcm = frame.pcm
+        if frame.rate != self._rate:
+            if self._resampler is None or self._resampler.source != frame.rate:
+                self._resampler = Resampler(frame.rate, self._rate)
+            pcm = self._resampler.push(pcm)
+        self._recorder.agent(frame.at - frame.seconds, pcm)
 
 
 class _Way:
