@@ -20,6 +20,7 @@ from trunkline.clock import VirtualClock, run_virtual
 from trunkline.errors import EngineDown
 from trunkline.events import (
     CallerSilent,
+    Dtmf,
     Event,
     Expectation,
     SpeakingStopped,
@@ -199,6 +200,7 @@ def tell(
     dial: bool = True,
     result: TransferResult = TransferResult.NOT_SUPPORTED,
     drain_at: float = 0.0,
+    caller_presses: tuple[float, str] = (0.0, ""),
 ) -> Told:
     async def story(clock: VirtualClock) -> Told:
         near, far = MemoryLeg.pair(clock, caller="sip:+15551234@example.com")
@@ -247,7 +249,11 @@ def tell(
         near.start(heard.append, speaks)
 
         async def leave() -> None:
-            await clock.sleep(caller_leaves)
+            at, keys = caller_presses
+            if keys:
+                await clock.sleep(at)
+                await near.send_dtmf(keys)
+            await clock.sleep(caller_leaves - at)
             await near.hang_up("had enough")
 
         leaving = asyncio.create_task(leave())
@@ -337,6 +343,12 @@ def test_a_person_with_another_rate_is_joined_all_the_same() -> None:
 def test_a_caller_who_leaves_ends_the_talk_with_the_person() -> None:
     told = tell(Person(presses="1"), caller_leaves=40.0)
     assert (told.result.by, told.result.outcome) == ("caller", "transferred")
+
+
+def test_what_the_caller_presses_is_the_person_s_and_in_no_log() -> None:
+    told = tell(Person(presses="1"), caller_leaves=40.0, caller_presses=(30.0, "4111"))
+    assert told.done().result == "transferred"
+    assert not [event for event in told.events if isinstance(event, Dtmf)]
 
 
 def test_a_talk_with_a_person_outlasts_the_longest_call_of_the_agent_but_not_its_own_limit() -> None:

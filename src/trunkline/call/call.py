@@ -50,6 +50,7 @@ from trunkline.events import (
     CallEnded,
     CallerSilent,
     CallStarted,
+    Dtmf,
     Ducked,
     Event,
     Expecting,
@@ -361,6 +362,8 @@ class Call:
 
     async def _leg_events(self) -> None:
         async for event in self.leg.events():
+            if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
+                continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
             match event:
                 case HungUp() if self._handoff is not None and self._handoff.leaving:

@@ -161,6 +161,8 @@ class Step(_Part):
                 raise ValueError(f"a step of kind {self.kind} needs `{name}`")
         if self.field and self.kind not in ("ask", "callback"):
             raise ValueError(f"`field` belongs to steps of kind ask and callback, not {self.kind}")
+        if self.how != "blind" and self.kind != "transfer":
+            raise ValueError(f"`how` belongs to steps of kind transfer, not {self.kind}")
         if self.kind in ("end", "voicemail") and self.edges:
             raise ValueError(f"a step of kind {self.kind} has no `edges`: the call is over")
         if self.kind != "call" and (self.tool or self.arguments or self.results):
