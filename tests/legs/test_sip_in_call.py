@@ -43,7 +43,7 @@ async def phones(*settings: SipSettings) -> AsyncIterator[list[SipService]]:
     pacer.start()
     services = [await SipService.open(each, clock, pacer) for each in settings]
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(3 * LIMIT):
             yield services
     finally:
         for service in services:

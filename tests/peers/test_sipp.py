@@ -213,3 +213,15 @@ async def test_sipp_takes_the_place_of_another_call(tmp_path: Path) -> None:
             assert leg.quality().codec == "PCMA"
             assert not leg.ended
             await leg.hang_up()
+
+
+async def test_sipp_answers_our_early_offer_in_its_prack(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "early_offer", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.early_media()
+        while leg._sound.agreement is None:
+            await service._clock.sleep(0.01)
+        leg.start(lambda frame: None, lambda at: None)
+        await leg.answer()
+        assert leg.quality().codec == "PCMA"
+        await leg.hang_up()

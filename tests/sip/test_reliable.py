@@ -286,6 +286,14 @@ def test_a_call_without_an_offer_gets_ours_in_the_183_and_their_answer_in_the_pr
     assert confirmed.body == ANSWER
 
 
+def test_no_offer_goes_where_nobody_acknowledges_it() -> None:
+    server, session = invited(body=b"")
+    session.ring(0.0, status=183, body=OFFER)
+    assert answered(server).body == b""
+    session.accept(OFFER, 0.1)
+    assert answered(server).body == OFFER
+
+
 def test_a_new_offer_in_the_prack_is_answered_in_its_200() -> None:
     server, session = invited("Supported: 100rel")
     session.ring(0.0, status=183, body=ANSWER)

@@ -369,14 +369,16 @@ class SipLeg:
 
     def _confirmed(self, body: bytes, at: float) -> None:
         """Their ACK: with an answer where our 200 made the offer."""
-        if self._sound.agreement is not None and not body:
+        wrong = "" if self._sound.agreement is not None else "their ACK has no SDP"
+        if body:
+            wrong = self._answer_to_ours(body)
+        if self._answered:
             return
-        wrong = self._answer_to_ours(body) if body else "their ACK has no SDP"
-        if not self._answered and wrong:
+        if wrong:
             self._refused = CallRefused(f"no media in common: {wrong}", where="sip")
             self._deliver(HungUp(at, wrong))
             self._hang_up("no media in common")
-        elif not self._answered:
+        else:
             self._up(at)
 
     def _reoffered(self, body: bytes, at: float) -> None:

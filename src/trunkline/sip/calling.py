@@ -107,6 +107,7 @@ class Calling:
             return False
         before = session.hop
         session.hop = hop = hop_to(uri)
+        session.connection = None
         headers = session.invite.headers.copy()
         for name in ("Authorization", "Proxy-Authorization", "Route"):
             headers.drop(name)
