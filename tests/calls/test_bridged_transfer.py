@@ -407,6 +407,13 @@ def test_a_mailbox_that_answers_is_asked_twice_and_gets_nobody() -> None:
     assert sum(gap > 10 for gap in gaps) == 1
 
 
+def test_whoever_answers_the_phone_with_yes_has_not_taken_the_call_yet() -> None:
+    told = tell(Person(says="yes", acts_after=0.3))
+    assert told.done().result == "no-answer"
+    told = tell(Person(presses="1", acts_after=0.3, leaves_after=20.0))
+    assert told.done().result == "transferred"
+
+
 def test_where_nobody_can_be_called_it_is_said() -> None:
     told = tell(Person(), dial=False)
     assert told.done().result == "not-supported"

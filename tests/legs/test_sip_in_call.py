@@ -13,7 +13,7 @@ from legs.test_sip_calls import LIMIT, address, all_events, next_call, two_phone
 from trunkline.audio.frame import Frame
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused, MediaError, SipError
-from trunkline.events import CallRinging, Dtmf
+from trunkline.events import CallRinging, Dtmf, MediaLost
 from trunkline.legs.leg import TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_keys import Pressed
@@ -405,3 +405,21 @@ async def test_calls_ask_for_a_session_timer_and_agree_on_one() -> None:
         assert (calling.session.timer.interval, called.session.timer.interval) == (1800, 1800)
         assert calling.session.timer.ours != called.session.timer.ours
         await calling.hang_up()
+
+
+async def test_a_path_that_has_fallen_silent_is_offered_once_more() -> None:
+    settings = named("one"), named("two", media_lost_after=0.2)
+    async with phones(*settings) as (one, two):
+        calling, called = await connected(one, two)
+        ear = Ear(called)
+        Ear(calling, level=0.5)
+        await ear.hears_sound()
+        assert calling.media is not None
+        offered = called.session.dialog.local_seq if called.session.dialog is not None else 0
+        calling.media._ticket.remove()  # type: ignore[union-attr]
+        await until(lambda: any(isinstance(event, MediaLost) for event in called._waiting))
+        await until(
+            lambda: called.session.dialog is not None and called.session.dialog.local_seq == offered + 1
+        )
+        await until(lambda: called.session.may_change)
+        await called.hang_up()

@@ -181,6 +181,20 @@ def test_updates_that_cross_are_glare() -> None:
     assert (server.take().method, session.is_up) == ("INVITE", True)
 
 
+def test_the_called_end_waits_less_after_glare() -> None:
+    server, session = invited()
+    session.accept(ANSWER, 0.0)
+    tag = answered(server).to.tag
+    server.agent.receive(theirs("ACK", 1, tag), HOP, 0.0)
+    session.change(OTHER, 0.0)
+    server.answer(server.take(), 491)
+    server.take()
+    server.wait(0.9)  # Between 0 and 2 s, for whoever did not make the Call-ID (§14.1).
+    assert server.nothing_more()
+    server.wait(2.0)
+    assert server.take().method == "INVITE"
+
+
 # --- as whoever was called ------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ A voice mailbox that answers says nothing of the kind, so no caller is ever give
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from trunkline.scenario.assent import yes_or_no
 from trunkline.sip.not_taken import CallNotTaken, Why
 
 _TAKES, _DECLINES = "1", "2"
+_EAR_SECONDS = 0.7
+"""From the answer to the first word of the whisper: a receiver has to come to an ear."""
+_GREETING_SECONDS = 2.0
+"""Of the whisper, during which words of the person do not count: many answer a phone with "yes?"."""
 _ASKED = 2
 """How often the question is put before nobody counts as having answered."""
 _PHRASES = ("yes", "yes please", "okay", "put them through", "no", "no thank you", "not now")
@@ -66,6 +71,7 @@ class Consultation:
         self.left: asyncio.Future[str] = self._loop.create_future()
         """Set once the person has hung up: the reason."""
         self._events: asyncio.Task[None] | None = None
+        self._words_count_from = math.inf
 
     async def ask(self, whisper: str) -> TransferResult:
         """`TRANSFERRED` where the person takes the call; it is then for `close` to end this."""
@@ -117,6 +123,8 @@ class Consultation:
                 listener.hear(frame)
 
             leg.start(hear, next_frame)
+            await self._wait(_EAR_SECONDS)
+            self._words_count_from = asking.clock.now() + _GREETING_SECONDS
             for _ in range(_ASKED):
                 speaking = asyncio.create_task(self._say(speaker, whisper), name="whisper")
                 tasks.append(speaking)
@@ -174,9 +182,10 @@ class Consultation:
             self._trouble(error)  # Each failure is told; keys are heard all the same.
 
     def _heard(self, event: Event) -> None:
-        if isinstance(event, Final) and not event.rejected:
-            said = yes_or_no(event.text)
-            if said is not None:
+        if isinstance(event, Final):
+            began = event.words[0].start if event.words else event.at
+            said = None if event.rejected else yes_or_no(event.text)
+            if said is not None and began >= self._words_count_from:
                 self._decide(TransferResult.TRANSFERRED if said else TransferResult.DECLINED)
         else:
             self._only_trouble(event)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, MediaError, ParseError, SipError, Verdict
 from trunkline.events import CallAnswered, CallRinging, HungUp
 from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
-from trunkline.legs.sip_changing import Change
+from trunkline.legs.sip_changing import Change, refresh_path
 from trunkline.legs.sip_keys import press_by_info
 from trunkline.legs.sip_moving import Following
 from trunkline.legs.sip_sound import CallSound
@@ -69,7 +68,7 @@ class SipLeg:
         self._open_media = open_media
         self._make_terms = make_terms
         self._sound = CallSound(clock, self._deliver)
-        self._sound.lost_first = self._refresh_path
+        self._sound.lost_first = self._nothing_comes
         self._terms: Terms | None = None
         self._taken = False
         self._answered = False
@@ -319,13 +318,8 @@ class SipLeg:
             raise CallRefused(f"no media in common: {error.what}", where="sip") from error
         return body
 
-    def _refresh_path(self) -> None:
-        """Offer what is in force once more (re-INVITE): a phone that moved says where it is now, and
-        whoever relays the media on the way opens its path again."""
-        if self._terms is None or not self._session.may_change:
-            return
-        with suppress(SipError):  # Another change is under way, which does the same.
-            self._session.change(self._terms.offer(), self._clock.now())
+    def _nothing_comes(self) -> None:
+        refresh_path(self._session, self._terms, self._clock.now())
         self._settle()
 
     def _configure(self, agreement: Agreement) -> None:

@@ -74,6 +74,11 @@ class Calling:
             )
         )
 
+    def give_up(self, at: float) -> None:
+        """Wait no longer for an answer to the INVITE."""
+        if self._transaction is not None:
+            self._transaction.on(On.GIVE_UP, at)
+
     def _begun(self, transaction: Transaction) -> None:
         # The INVITE that answers a challenge is the one to cancel, and the one whose 2xx makes the dialog.
         self._transaction = transaction
@@ -241,11 +246,6 @@ class Calling:
         )
 
     # --- given up ---------------------------------------------------------------------------------
-
-    def no_sign_of_life(self, at: float) -> None:
-        """Whoever has not said anything at all by now is not waited for until Timer B."""
-        if self._session.phase is Phase.CALLING and self._transaction is not None:
-            self._transaction.on(On.GIVE_UP, at)
 
     def cancel(self, at: float) -> None:
         """Send a CANCEL, where something has come that it can be about (§9.1)."""

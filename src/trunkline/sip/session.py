@@ -101,8 +101,8 @@ class Session:
 
     def no_sign_of_life(self, at: float) -> None:
         """Whoever has not said anything at all by now is not waited for until Timer B."""
-        if self._calling is not None:
-            self._calling.no_sign_of_life(at)
+        if self.phase is Phase.CALLING and self._calling is not None:
+            self._calling.give_up(at)
 
     def note_change(self) -> None:
         """Other terms were agreed on; while the call rings, its answer has nothing to say about them."""
