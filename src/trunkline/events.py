@@ -143,7 +143,7 @@ class HungUp(Event):
 class CallEnded(Event):
     """The last event of every log."""
 
-    by: str  # "agent", "caller", "network", "drain", "error"
+    by: str  # "agent", "caller", "person" (whom it was handed to), "network", "drain", "error"
     reason: str
     outcome: str
 

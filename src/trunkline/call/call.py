@@ -21,9 +21,11 @@ import structlog
 from trunkline.audio.frame import Frame
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.consult import Asking
+from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
-from trunkline.call.handoff import hand_off
+from trunkline.call.handoff import Dial, HandOff
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
@@ -37,7 +39,7 @@ from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
-from trunkline.call.tool_work import RunsTools, ToolWork
+from trunkline.call.tool_work import ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
@@ -48,6 +50,7 @@ from trunkline.events import (
     CallEnded,
     CallerSilent,
     CallStarted,
+    Dtmf,
     Ducked,
     Event,
     Expecting,
@@ -60,6 +63,7 @@ from trunkline.events import (
     OutcomeDecided,
     Resumed,
     SpeakingStopped,
+    TransferDone,
     Trouble,
     TurnEnded,
     TurnLikely,
@@ -70,17 +74,16 @@ from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
 from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import (
-    LanguageModel,
     ListenOptions,
-    SpeechToText,
-    TextToSpeech,
     Voice,
     VoiceOptions,
 )
-from trunkline.providers.voice_cache import Prepared, VoiceCache
+from trunkline.providers.voice_cache import Prepared
 from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
+
+__all__ = ["Call", "CallResult", "Engines"]
 
 LAST_WORDS_TAIL = 0.3
 """Seconds between the last word's leaving and the BYE, so that it is played out at the far end."""
@@ -90,24 +93,6 @@ HANG_UP_LIMIT = 10.0
 """Seconds that a leg may take to end."""
 
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Started engines. `stt` in the order in which they are tried."""
-
-    stt: Sequence[SpeechToText]
-    llm: LanguageModel
-    tts: TextToSpeech
-    lines: VoiceCache | None = None
-    """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
-    voice: str = ""
-    """The first voice's spec, by which its lines are known."""
-    tools: RunsTools | None = None
-    """What steps of kind call may use."""
-
-    def names(self) -> dict[str, str]:
-        return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +119,8 @@ class Call:
     recorder: RunRecorder | None = None
     facts: dict[str, str] = field(default_factory=dict)
     listeners: Sequence[EventListener] = ()
+    dial: Dial | None = None
+    """How persons are called whom this call may be handed to; None: only the caller's own end can."""
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -145,8 +132,8 @@ class Call:
     _lost_timer: asyncio.TimerHandle | None = None
     _outcome: str = ""
     _must_end: str = ""
-    _handing_over: bool = False
     _caller_speaks: bool = False
+    _handoff: HandOff | None = None
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -291,7 +278,7 @@ class Call:
         if self.recorder is not None:
             self.recorder.begin_audio(now, self.leg.rate)
         self._summary.ledger.wire_delay = self.leg.wire_delay
-        self._at(now + self.settings.max_duration, lambda: self.must_end("the longest call"))
+        self._at(now + self.settings.max_duration, self._talked_long_enough)
         if self._must_end:
             self.must_end(self._must_end)
 
@@ -305,6 +292,8 @@ class Call:
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        if pcm is None and self._handoff is not None:
+            pcm = self._handoff.next_frame()
         if self._listener is not None:
             self._listener.played(pcm)
         if self.recorder is not None and self.settings.record_audio:
@@ -318,6 +307,8 @@ class Call:
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
+        elif isinstance(event, TransferDone) and event.result == "transferred":
+            self._outcome = self._outcome or "transferred"
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
 
@@ -371,9 +362,11 @@ class Call:
 
     async def _leg_events(self) -> None:
         async for event in self.leg.events():
+            if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
+                continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
             match event:
-                case HungUp() if self._handing_over:
+                case HungUp() if self._handoff is not None and self._handoff.leaving:
                     # Trunks hang up as soon as a transfer is through; its result is on its way.
                     ended = partial(self._end, "caller", event.reason)
                     self._at(event.at + TRANSFER_RESULT_TIME, ended)
@@ -414,14 +407,30 @@ class Call:
             await self.clock.sleep(LAST_WORDS_TAIL)
             self._end("agent", action.reason)
             return
-        self._handing_over = True
-        result = await hand_off(self.leg, action, self.clock, self._emit)
-        self._handing_over = False
-        if result == "transferred":
-            self._outcome = self._outcome or "transferred"
-            self._end("agent", f"transferred to {action.target}")
+        settings = self.settings
+        self._handoff = handoff = HandOff(
+            self.leg,
+            action,
+            self.clock,
+            self._emit,
+            dial=self.dial,
+            asking=Asking(self.engines, settings, self.clock, self.voice_batch, self._emit),
+            agent=(self._on_frame, self._next_frame),
+            recorder=self.recorder if settings.record_audio and settings.record_joined else None,
+        )
+        try:
+            result, ending = await handoff.run()
+        finally:
+            self._handoff = None
+        if ending is not None:
+            self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
+
+    def _talked_long_enough(self) -> None:
+        """A caller who talks with a person is not the agent's to end."""
+        if self._handoff is None or not self._handoff.joined:
+            self.must_end("the longest call")
 
     def _mute(self, why: str) -> None:
         """The agent has lost its voice: silence would be worse than hanging up."""

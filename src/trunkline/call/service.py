@@ -253,6 +253,7 @@ class CallService:
             self._recorder(leg),
             facts,
             listeners,
+            dial=self.sip.dial,
         )
 
     def _recorder(self, leg: Leg) -> RunRecorder | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from trunkline.errors import SipError
+from trunkline.sip.offer import Terms
+from trunkline.sip.session import Session
 from trunkline.sip.timers import T64
 
 
@@ -36,3 +39,11 @@ class Change:
         """The other end has answered, or will not any more."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(agreed)
+
+
+def refresh_path(session: Session, terms: Terms | None, at: float) -> None:
+    """Offer what is in force once more (re-INVITE), where no sound comes any more: a phone that moved says
+    where it is now, and whoever relays the media on the way opens its path again."""
+    if terms is not None and session.may_change:
+        with suppress(SipError):  # Another change is under way, which does the same.
+            session.change(terms.offer(), at)

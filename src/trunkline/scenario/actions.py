@@ -220,6 +220,8 @@ class Transfer:
 
     target: str
     summary: str = ""
+    how: str = "blind"
+    """"blind", "attended" or "bridged"."""
 
 
 @dataclass(frozen=True, slots=True)

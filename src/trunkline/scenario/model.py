@@ -145,6 +145,10 @@ class Step(_Part):
     allowed: Lines = Field(
         default=(), description="texts whose numbers, prices and links may be spoken in this step"
     )
+    how: Literal["blind", "attended", "bridged"] = Field(
+        default="blind",
+        description="transfer: whether the person is asked first, and stays joined through us",
+    )
     fixed: bool = Field(default=False, description="the words are said as they stand, never by the model")
     interruptible: bool = True
     reasks: int = Field(default=3, ge=0, le=10, description="how often one thing may be asked again")
@@ -157,6 +161,8 @@ class Step(_Part):
                 raise ValueError(f"a step of kind {self.kind} needs `{name}`")
         if self.field and self.kind not in ("ask", "callback"):
             raise ValueError(f"`field` belongs to steps of kind ask and callback, not {self.kind}")
+        if self.how != "blind" and self.kind != "transfer":
+            raise ValueError(f"`how` belongs to steps of kind transfer, not {self.kind}")
         if self.kind in ("end", "voicemail") and self.edges:
             raise ValueError(f"a step of kind {self.kind} has no `edges`: the call is over")
         if self.kind != "call" and (self.tool or self.arguments or self.results):

@@ -99,10 +99,20 @@ class Session:
         self._calling = Calling(self)
         self._calling.begin(at)
 
+    def no_sign_of_life(self, at: float) -> None:
+        """Whoever has not said anything at all by now is not waited for until Timer B."""
+        if self.phase is Phase.CALLING and self._calling is not None:
+            self._calling.give_up(at)
+
+    def note_change(self) -> None:
+        """Other terms were agreed on; while the call rings, its answer has nothing to say about them."""
+        if self._calling is not None and not self.is_up:
+            self._calling.note_change()
+
     def came_by(self, source: Hop) -> None:
         """A response to our INVITE came over this connection: what follows in the call goes there too,
         and to where the INVITE went should it break."""
-        self.connection = Hop(source.transport, self.hop.host, self.hop.port, source.flow)
+        self.connection = self.hop._replace(transport=source.transport, flow=source.flow)
 
     def acknowledge(self, invite: Request) -> None:
         """Send the ACK for the 2xx to this INVITE or re-INVITE of ours, with its credentials, since an ACK
