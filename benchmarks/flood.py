@@ -48,8 +48,8 @@ def gaps(service: SipService) -> list[int]:
     """How many gaps of so many milliseconds there were, over all calls."""
     total = [0] * 256
     for leg in service._legs.values():
-        if leg._media is not None:
-            total = [a + b for a, b in zip(total, leg._media._gaps, strict=True)]
+        if leg.media is not None:
+            total = [a + b for a, b in zip(total, leg.media._gaps, strict=True)]
     return total
 
 

@@ -45,7 +45,7 @@ def test_dialling_the_test_lines_of_a_service(tmp_path: Path) -> None:
         assert (status, result["result"], result["codec"]) == (0, "answered", "PCMA")
         refer = "--refer", "sip:person@192.0.2.1"
         status, result = dialled(tmp_path, f"sip:silence@{host}", *refer)
-        assert (status, result["transfer"]) == (1, "not-supported")
+        assert (status, result["transfer"]) == (1, "declined")
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=LIMIT)
 

@@ -143,7 +143,7 @@ class HungUp(Event):
 class CallEnded(Event):
     """The last event of every log."""
 
-    by: str  # "agent", "caller", "network", "drain", "error"
+    by: str  # "agent", "caller", "person" (whom it was handed to), "network", "drain", "error"
     reason: str
     outcome: str
 
@@ -396,6 +396,17 @@ class GenerationDropped(Event):
 
     generation: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed(Event):
+    """A model was used for something that no answer waits for. `purpose`: "recap"."""
+
+    model: str
+    purpose: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,13 @@ def squeezed(text: str) -> str:
             ["Thanks for waiting,", "I have found it.", "Shall I book?"],
         ),
         ("Yes, we do that. Good.", ["Yes, we do that.", "Good."]),
-        ("Well then - let us see.", ["Well then - let us see."]),
+        ("Well - let us see.", ["Well - let us see."]),
+        ("All right, it is done.", ["All right,", "it is done."]),
+        ('Say "all right," then go.', ['Say "all right,"', "then go."]),
+        ("See https://a.example/?c=a,b for it.", ["See https://a.example/?c=a,b for it."]),
         ("That is fine — let us see.", ["That is fine —", "let us see."]),
         ("Ask Mr. Smith or Dr. Jones. Done.", ["Ask Mr. Smith or Dr. Jones.", "Done."]),
-        ("Bring fruit, e.g. apples. Done.", ["Bring fruit, e.g. apples.", "Done."]),
+        ("Bring fruit, e.g. apples. Done.", ["Bring fruit,", "e.g. apples.", "Done."]),
         ("It is 3.5 percent of $1,200.50. Done.", ["It is 3.5 percent of $1,200.50.", "Done."]),
         ("Call at 10 a.m. tomorrow. Done.", ["Call at 10 a.m. tomorrow.", "Done."]),
         ("Call at 10 a.m. Then we talk.", ["Call at 10 a.m.", "Then we talk."]),
@@ -65,9 +68,9 @@ def test_where_text_is_cut(text: str, pieces: list[str]) -> None:
 
 def test_the_first_clause_leaves_before_the_sentence_is_over() -> None:
     cutter = SentenceCutter()
-    assert cutter.feed("Thanks for calling,") == []
-    assert cutter.feed(" I") == ["Thanks for calling,"]
-    assert cutter.feed(" see it here, and it is on its way") == []
+    assert cutter.feed("Thanks for calling") == []
+    assert cutter.feed(",") == ["Thanks for calling,"], "the comma is enough: nothing after it could join"
+    assert cutter.feed(" I see it here, and it is on its way") == []
     assert cutter.flush() == ["I see it here, and it is on its way"]
 
 

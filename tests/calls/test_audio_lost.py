@@ -77,13 +77,14 @@ async def test_a_phone_that_moved_is_found_by_the_refresh() -> None:
         heard: list[Frame] = []
         called.start(heard.append, lambda at: None)
         # Its old port is gone without a word; only its answer to our re-INVITE tells of the new one.
-        assert calling._media is not None
-        await calling._media.close()
-        calling._media = await one._open_media(calling.session.hop)
-        calling._terms = one._terms(calling.session.hop, calling._media.local_port)
-        port = calling._media.local_port
-        assert called._media is not None
-        media = called._media
+        assert calling.media is not None
+        await calling.media.close()
+        moved = await one._open_media(calling.session.hop)
+        calling._sound.adopt(moved)
+        calling._terms = one._terms(calling.session.hop, moved.local_port)
+        port = moved.local_port
+        assert called.media is not None
+        media = called.media
         await until(lambda: media.remote == ("127.0.0.1", port))
         calling.start(lambda frame: None, lambda at: b"\x00\x20" * 160)
         await until(lambda: any(not frame.concealed for frame in heard))

@@ -13,13 +13,26 @@ from legs.test_sip_calls import LIMIT, address, all_events, next_call, two_phone
 from trunkline.audio.frame import Frame
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused, MediaError, SipError
-from trunkline.events import CallRinging, Dtmf
+from trunkline.events import CallRinging, Dtmf, MediaLost
 from trunkline.legs.leg import TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_keys import Pressed
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.rtp.pacer import Pacer
+from trunkline.rtp.srtp import suites
 from trunkline.sip.not_taken import CallNotTaken, Why
+from trunkline.sip.offer import Agreement
+
+
+def _has_srtp() -> bool:
+    try:
+        suites()
+    except MediaError:
+        return False
+    return True
+
+
+needs_srtp = pytest.mark.skipif(not _has_srtp(), reason="pylibsrtp is not installed")
 
 
 @asynccontextmanager
@@ -30,7 +43,7 @@ async def phones(*settings: SipSettings) -> AsyncIterator[list[SipService]]:
     pacer.start()
     services = [await SipService.open(each, clock, pacer) for each in settings]
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(3 * LIMIT):
             yield services
     finally:
         for service in services:
@@ -70,6 +83,11 @@ class Ear:
 def in_force(leg: SipLeg) -> tuple[bool, bool]:
     assert leg.media is not None
     return leg.media.stream.send, leg.media.stream.receive
+
+
+def agreed(leg: SipLeg) -> Agreement:
+    assert leg._sound.agreement is not None
+    return leg._sound.agreement
 
 
 async def test_a_call_is_held_and_resumed() -> None:
@@ -119,7 +137,7 @@ async def test_media_follows_a_reinvite_to_another_port() -> None:
         calling, called = await connected(one, two)
         Ear(called, level=0.5)
         await Ear(calling).hears_sound()
-        second = await one._open_media(calling._session.hop)
+        second = await one._open_media(calling.session.hop)
         assert calling._terms is not None
         calling._terms.move("127.0.0.1", second.local_port)
         calling._session.change(calling._terms.offer(), calling._clock.now())
@@ -189,7 +207,9 @@ async def test_keys_are_pressed_by_info_where_the_sound_takes_none() -> None:
         offer = calling._terms.offer().replace(b"RTP/AVP 0 8 101", b"RTP/AVP 0 8")
         calling._session.change(offer, calling._clock.now())
         calling._settle()
-        await until(lambda: called._agreement is not None and called._agreement.dtmf_payload_type is None)
+        await until(
+            lambda: called._sound.agreement is not None and called._sound.agreement.dtmf_payload_type is None
+        )
         for leg in (calling, called):
             Ear(leg)
         await called.send_dtmf("4#")
@@ -214,6 +234,33 @@ async def test_early_media_is_heard_before_the_call_is_taken() -> None:
         await ear.hears_sound()
         with pytest.raises(SipError):
             await called.early_media()
+        await calling.hang_up()
+
+
+@pytest.mark.parametrize("update", [True, False], ids=["UPDATE", "re-INVITE"])
+@pytest.mark.parametrize("srtp", ["off", pytest.param("required", marks=needs_srtp)])
+async def test_a_session_refresh_leaves_sound_and_keys_alone(srtp: str, update: bool) -> None:
+    async with two_phones(named("one", srtp=srtp), named("two", srtp=srtp)) as (one, two):
+        calling, called = await connected(one, two)
+        ears = Ear(calling, level=0.5), Ear(called, level=0.5)
+        for ear in ears:
+            await ear.hears_sound()
+        keys = [agreed(leg).keys for leg in (calling, called)]
+        counted = calling.quality().packets_received
+        for leg in (calling, called):
+            if not update:
+                leg.session.peer.refused("UPDATE")
+            leg.session.changes.refresh(leg._clock.now())
+            leg._settle()
+            await until(lambda leg=leg: not leg.session.changes._busy and leg.session.may_change)  # type: ignore[misc]
+            await until(lambda: calling.session.may_change and called.session.may_change)
+        for ear in ears:
+            await ear.hears_sound()
+        assert keys == [
+            leg._sound.agreement.keys for leg in (calling, called) if leg._sound.agreement is not None
+        ]
+        assert calling.quality().packets_received > counted
+        assert not calling.ended
         await calling.hang_up()
 
 
@@ -358,3 +405,21 @@ async def test_calls_ask_for_a_session_timer_and_agree_on_one() -> None:
         assert (calling.session.timer.interval, called.session.timer.interval) == (1800, 1800)
         assert calling.session.timer.ours != called.session.timer.ours
         await calling.hang_up()
+
+
+async def test_a_path_that_has_fallen_silent_is_offered_once_more() -> None:
+    settings = named("one"), named("two", media_lost_after=0.2)
+    async with phones(*settings) as (one, two):
+        calling, called = await connected(one, two)
+        ear = Ear(called)
+        Ear(calling, level=0.5)
+        await ear.hears_sound()
+        assert calling.media is not None
+        offered = called.session.dialog.local_seq if called.session.dialog is not None else 0
+        calling.media._ticket.remove()  # type: ignore[union-attr]
+        await until(lambda: any(isinstance(event, MediaLost) for event in called._waiting))
+        await until(
+            lambda: called.session.dialog is not None and called.session.dialog.local_seq == offered + 1
+        )
+        await until(lambda: called.session.may_change)
+        await called.hang_up()

@@ -190,9 +190,9 @@ async def test_a_private_address_in_the_sdp_is_found_out_by_the_sound_that_comes
         calling.start(heard.append, lambda at: None)
         called.start(lambda frame: None, lambda at: b"\x00\x20" * 160)
         await until(lambda: any(not frame.concealed for frame in heard))
-        assert called._media is not None
-        assert called._media.remote is not None
-        assert called._media.remote[0] == "127.0.0.1"
+        assert called.media is not None
+        assert called.media.remote is not None
+        assert called.media.remote[0] == "127.0.0.1"
         await calling.hang_up()
         await all_events(called)
 

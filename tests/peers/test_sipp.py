@@ -194,3 +194,34 @@ async def test_sipp_may_not_have_us_call_somebody(tmp_path: Path) -> None:
         leg = await anext(service.calls())
         await leg.answer()
         assert [type(event).__name__ async for event in leg.events()] == ["CallAnswered", "HungUp"]
+
+
+async def test_sipp_takes_the_place_of_another_call(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "stays", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.answer()
+        leg.start(lambda frame: None, lambda at: None)
+        first = leg.session
+        assert first.dialog is not None
+        call_id, ours, theirs = first.dialog.key
+        replaces = "-key", "replaces", f"{call_id};to-tag={ours};from-tag={theirs}"
+        other = tmp_path / "other"
+        other.mkdir()
+        async with sipp(other, "replaces", free_port(), *replaces, *to(service, 1)):
+            while leg.session is first or not leg.session.is_up:
+                await service._clock.sleep(0.01)
+            assert leg.quality().codec == "PCMA"
+            assert not leg.ended
+            await leg.hang_up()
+
+
+async def test_sipp_answers_our_early_offer_in_its_prack(tmp_path: Path) -> None:
+    async with phone() as service, sipp(tmp_path, "early_offer", free_port(), *to(service, 1)):
+        leg = await anext(service.calls())
+        await leg.early_media()
+        while leg._sound.agreement is None:
+            await service._clock.sleep(0.01)
+        leg.start(lambda frame: None, lambda at: None)
+        await leg.answer()
+        assert leg.quality().codec == "PCMA"
+        await leg.hang_up()

@@ -70,6 +70,14 @@ def _line(of: str) -> int:
         ("    field: size\n", "", "hello:", "needs `field`", ""),
         ("start: hello", "start: hallo", "start:", "no step is called 'hallo'", "hello"),
         ("outcome: big, ", "", "big:", "needs `outcome`", ""),
+        (
+            "outcome: big, ",
+            "outcome: big, how: bridged, ",
+            "big:",
+            "`how` belongs to steps of kind transfer",
+            "",
+        ),
+        ("outcome: big, ", "outcome: big, how: somehow, ", "big:", "how", ""),
         ("type: number", "type: [1]", "type:", "has no such kind", "Write one of"),
         (
             "confirm: true",

@@ -1,8 +1,15 @@
 """What may happen on the way to an outcome. That each is reached is in the scenarios' own test files."""
 
-from scenario.talks import NOISE, call, conversation, played
+from dataclasses import replace
+
+import pytest
+
+from scenario.talks import NOISE, SMALL, call, conversation, played
 from trunkline.events import CallbackAgreed, FieldSet, ObjectionRaised, OptedOut
-from trunkline.scenario.actions import MustEnd
+from trunkline.scenario.actions import MustEnd, Transfer
+from trunkline.scenario.conclude import concluded
+from trunkline.scenario.load import parse_scenario
+from trunkline.scenario.play import ScenarioPlay
 
 LEAD = "lead_qualification"
 REMINDER = "appointment_reminder"
@@ -113,3 +120,18 @@ async def test_draining_says_goodbye_and_ends() -> None:
     assert (await talk.happen(MustEnd("draining"))).endswith("Goodbye.")
     assert talk.state.outcome == "cut_short"
     assert await talk.hear("hello?") == ""
+
+
+@pytest.mark.parametrize("how", ["", "blind", "attended", "bridged"])
+def test_a_transfer_step_says_how(how: str) -> None:
+    text = SMALL.replace(
+        "big: {kind: end, outcome: big, say: Goodbye to many.}",
+        "big: {kind: transfer, target: 'sip:desk@example.org', "
+        + (f"how: {how}, " if how else "")
+        + "edges: [{to: little}]}",
+    )
+    scenario = parse_scenario(text, "small.yaml")
+    state = replace(ScenarioPlay(scenario).initial(), step="big")
+    _, actions = concluded(scenario, state, "", [])
+    (transfer,) = [action for action in actions if isinstance(action, Transfer)]
+    assert (transfer.target, transfer.how) == ("sip:desk@example.org", how or "blind")

@@ -49,6 +49,12 @@ async def test_what_was_not_kept_is_shown_with_the_words() -> None:
     assert "Hello there" in broken["disclosure"]
 
 
+async def test_a_number_that_the_caller_corrected_was_not_invented() -> None:
+    talk = await played(conversation(small()), "twelve", "no, we are twenty", "yes")
+    assert "Twelve" in talk.said[1]
+    assert by_name(review(talk.scenario, talk.state))["guardrails"]
+
+
 async def test_who_asks_to_be_left_alone_is() -> None:
     talk = await played(conversation(small()), "stop calling me")
     assert by_name(review(talk.scenario, talk.state))["opt_out"]

@@ -181,6 +181,20 @@ def test_updates_that_cross_are_glare() -> None:
     assert (server.take().method, session.is_up) == ("INVITE", True)
 
 
+def test_the_called_end_waits_less_after_glare() -> None:
+    server, session = invited()
+    session.accept(ANSWER, 0.0)
+    tag = answered(server).to.tag
+    server.agent.receive(theirs("ACK", 1, tag), HOP, 0.0)
+    session.change(OTHER, 0.0)
+    server.answer(server.take(), 491)
+    server.take()
+    server.wait(0.9)  # Between 0 and 2 s, for whoever did not make the Call-ID (§14.1).
+    assert server.nothing_more()
+    server.wait(2.0)
+    assert server.take().method == "INVITE"
+
+
 # --- as whoever was called ------------------------------------------------------------------------
 
 
@@ -286,6 +300,14 @@ def test_a_call_without_an_offer_gets_ours_in_the_183_and_their_answer_in_the_pr
     assert confirmed.body == ANSWER
 
 
+def test_no_offer_goes_where_nobody_acknowledges_it() -> None:
+    server, session = invited(body=b"")
+    session.ring(0.0, status=183, body=OFFER)
+    assert answered(server).body == b""
+    session.accept(OFFER, 0.1)
+    assert answered(server).body == OFFER
+
+
 def test_a_new_offer_in_the_prack_is_answered_in_its_200() -> None:
     server, session = invited("Supported: 100rel")
     session.ring(0.0, status=183, body=ANSWER)
@@ -361,3 +383,16 @@ def test_a_lost_prack_is_sent_again_and_one_answer_suffices() -> None:
     assert is_up(one)
     assert is_up(two)
     assert sum(data.startswith(b"PRACK") for _, data in wire.sent) == 2
+
+
+def test_terms_changed_while_it_rings_stand_when_it_is_taken() -> None:
+    server, session, invite = calling()
+    server.answer(invite, 183, CONTACT, SDP, RELIABLE, ("RSeq", "7"), body=ANSWER)
+    server.answer(server.take(), 200)
+    server.agent.receive(request_of(session.invite, "UPDATE", 1, OTHER), HOP, 1.0)
+    session.accept_change(ANSWER, 1.0)
+    server.agent.outbox.clear()
+    server.answer(invite, 200, CONTACT)
+    (accepted,) = told(server, Accepted)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.body, accepted.settled) == (b"", True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sip.server import HOP, Server
-from sip.wire import ANSWER, OFFER, Ids
+from sip.wire import ANSWER, OFFER, Fate, Ids, Phone, Wire, answering, call
 from trunkline.errors import ParseError, SipError
 from trunkline.sip.fields import parse_name_address
 from trunkline.sip.layer import Identity
@@ -18,7 +18,7 @@ from trunkline.sip.options import Options
 from trunkline.sip.parse import parse_message
 from trunkline.sip.replaces import Replaces, our_end_of, parse_replaces, replaces_in, with_replaces
 from trunkline.sip.session import Session
-from trunkline.sip.signals import AskedToCall, Ended, Incoming
+from trunkline.sip.signals import AskedToCall, Ended, Incoming, Referred, Signal
 from trunkline.sip.uri import parse_uri
 from trunkline.sip.user_agent import UserAgent
 
@@ -230,3 +230,33 @@ def test_a_call_that_ends_meanwhile_is_told_nothing_more() -> None:
     assert isinstance(server.agent.signals[-1], Ended)
     session.referrals.news(200, "OK", 2.0)
     assert server.nothing_more()
+
+
+# --- under loss -----------------------------------------------------------------------------------
+
+fates = st.lists(
+    st.builds(Fate, copies=st.sampled_from([0, 0, 1, 1, 1, 2]), delay=st.sampled_from([0.001, 0.02, 0.7])),
+    max_size=40,
+)
+
+
+@given(fates, st.sampled_from([200, 486, 603]))
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_lost_a_referral_has_one_end_and_not_the_wrong_one(
+    pattern: list[Fate], status: int
+) -> None:
+    def calls(phone: Phone, signal: Signal, at: float) -> None:
+        answering(phone, signal, at)
+        if isinstance(signal, AskedToCall):
+            signal.session.referrals.news(180, "Ringing", at)
+            signal.session.referrals.news(status, "as it came", at)
+
+    one, two = Phone("one", "192.0.2.1"), Phone("two", "192.0.2.2", calls, Options(takes_referrals=True))
+    wire = Wire(one, two, [*[Fate()] * 5, *pattern])
+    session = call(wire, one, two)
+    wire.plan(1.0, lambda: session.refer(parse_uri("sip:person@192.0.2.77"), wire.at))
+    wire.run(until=300.0)
+    finals = [signal.status for signal in one.signals if isinstance(signal, Referred) and signal.final]
+    # Where every copy was lost it is silence, or a NOTIFY that never came; never another outcome.
+    assert finals in ([status], [408], [])
+    assert len(one.agent.layer) == len(two.agent.layer) == 0

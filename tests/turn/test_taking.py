@@ -118,8 +118,9 @@ def test_a_click_after_the_end_resumes_nothing() -> None:
 def test_a_final_that_changes_the_words_reopens_a_turn_nobody_answered_yet() -> None:
     events = story(agent(0, 2), sound(3, 4), Partial(3.9, "on tuesday"), Final(5.2, "on Thursday"))
     lines = told(play(events, PLAIN, until=6))
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "5.20 TurnResumed 1",
+        "5.20 TurnLikely 1 'on Thursday'",
         "5.20 TurnEnded 1 'on Thursday' (silence)",
     ]
 
@@ -216,11 +217,12 @@ def test_a_slow_speaker_is_given_more_time_as_the_call_goes_on() -> None:
     events: list[Event] = agent(0, 1)
     at = 2.0
     for _ in range(4):
-        events += [*sound(at, at + 1), Final(at + 1.1, "because of the")]
+        events += [*sound(at, at + 1), Final(at + 1.1, "and the")]
         at += 1.9
-    events += [*sound(at, at + 1), Final(at + 1.1, "red house there")]
+    events += [*sound(at, at + 1), Final(at + 1.1, "old house")]
     slow = [e for e in play(story(events), until=at + 5) if isinstance(e, TurnEnded)]
-    fresh = story(agent(0, 1), sound(2, 3), Final(3.1, "red house there"))
+    # The same words without the pauses.
+    fresh = story(agent(0, 1), sound(2, 3), Final(3.1, "and the " * 4 + "old house"))
     quick = [e for e in play(fresh, until=8) if isinstance(e, TurnEnded)]
     assert len(slow) == len(quick) == 1
     assert slow[0].at - slow[0].speech_end > quick[0].at - quick[0].speech_end + 0.3

@@ -48,6 +48,7 @@ from trunkline.scenario.actions import (
     ModelFailed,
     MustEnd,
     Note,
+    Recap,
     Say,
     StartTimer,
     ToolAnswer,
@@ -80,6 +81,8 @@ class Tools:
     call_tool: Callable[[CallTool], None]
     """Begins to carry it out; its result comes to the thinker."""
     start_timer: Callable[[StartTimer], None]
+    recap: Callable[[Recap], None]
+    """Begins to have older turns summarised."""
 
 
 class Answer:

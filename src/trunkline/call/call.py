@@ -19,23 +19,27 @@ from typing import Any
 import structlog
 
 from trunkline.audio.frame import Frame
+from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.consult import Asking
+from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
-from trunkline.call.handoff import hand_off
+from trunkline.call.handoff import Dial, HandOff
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
 from trunkline.call.openers import Openers
 from trunkline.call.play import Play
+from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
-from trunkline.call.tool_work import RunsTools, ToolWork
+from trunkline.call.tool_work import ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
@@ -46,6 +50,7 @@ from trunkline.events import (
     CallEnded,
     CallerSilent,
     CallStarted,
+    Dtmf,
     Ducked,
     Event,
     Expecting,
@@ -58,6 +63,7 @@ from trunkline.events import (
     OutcomeDecided,
     Resumed,
     SpeakingStopped,
+    TransferDone,
     Trouble,
     TurnEnded,
     TurnLikely,
@@ -68,17 +74,16 @@ from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
 from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import (
-    LanguageModel,
     ListenOptions,
-    SpeechToText,
-    TextToSpeech,
     Voice,
     VoiceOptions,
 )
-from trunkline.providers.voice_cache import Prepared, VoiceCache
-from trunkline.scenario.actions import End, Expect, StartTimer, TimeUp, ToolResult, Transfer
+from trunkline.providers.voice_cache import Prepared
+from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
+
+__all__ = ["Call", "CallResult", "Engines"]
 
 LAST_WORDS_TAIL = 0.3
 """Seconds between the last word's leaving and the BYE, so that it is played out at the far end."""
@@ -88,24 +93,6 @@ HANG_UP_LIMIT = 10.0
 """Seconds that a leg may take to end."""
 
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Started engines. `stt` in the order in which they are tried."""
-
-    stt: Sequence[SpeechToText]
-    llm: LanguageModel
-    tts: TextToSpeech
-    lines: VoiceCache | None = None
-    """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
-    voice: str = ""
-    """The first voice's spec, by which its lines are known."""
-    tools: RunsTools | None = None
-    """What steps of kind call may use."""
-
-    def names(self) -> dict[str, str]:
-        return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +119,8 @@ class Call:
     recorder: RunRecorder | None = None
     facts: dict[str, str] = field(default_factory=dict)
     listeners: Sequence[EventListener] = ()
+    dial: Dial | None = None
+    """How persons are called whom this call may be handed to; None: only the caller's own end can."""
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -143,8 +132,8 @@ class Call:
     _lost_timer: asyncio.TimerHandle | None = None
     _outcome: str = ""
     _must_end: str = ""
-    _handing_over: bool = False
     _caller_speaks: bool = False
+    _handoff: HandOff | None = None
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -282,13 +271,14 @@ class Call:
                 self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
             ).begin,
             start_timer=self._start_timer,
+            recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
         if self.recorder is not None:
             self.recorder.begin_audio(now, self.leg.rate)
         self._summary.ledger.wire_delay = self.leg.wire_delay
-        self._at(now + self.settings.max_duration, lambda: self.must_end("the longest call"))
+        self._at(now + self.settings.max_duration, self._talked_long_enough)
         if self._must_end:
             self.must_end(self._must_end)
 
@@ -302,6 +292,8 @@ class Call:
 
     def _next_frame(self, at: float) -> bytes | None:
         pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        if pcm is None and self._handoff is not None:
+            pcm = self._handoff.next_frame()
         if self._listener is not None:
             self._listener.played(pcm)
         if self.recorder is not None and self.settings.record_audio:
@@ -315,6 +307,8 @@ class Call:
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
+        elif isinstance(event, TransferDone) and event.result == "transferred":
+            self._outcome = self._outcome or "transferred"
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
 
@@ -351,6 +345,10 @@ class Call:
         if self._thinker is not None and not self._ended.done():
             self._thinker.from_outside(happening, caller_speaks=self._caller_speaks)
 
+    def _recapped(self, written: Recapped) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._thinker.recapped(written)
+
     def _start_timer(self, timer: StartTimer) -> None:
         self._at(
             self.clock.now() + timer.seconds,
@@ -364,9 +362,11 @@ class Call:
 
     async def _leg_events(self) -> None:
         async for event in self.leg.events():
+            if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
+                continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
             match event:
-                case HungUp() if self._handing_over:
+                case HungUp() if self._handoff is not None and self._handoff.leaving:
                     # Trunks hang up as soon as a transfer is through; its result is on its way.
                     ended = partial(self._end, "caller", event.reason)
                     self._at(event.at + TRANSFER_RESULT_TIME, ended)
@@ -409,14 +409,30 @@ class Call:
             await self.clock.sleep(LAST_WORDS_TAIL)
             self._end("agent", action.reason)
             return
-        self._handing_over = True
-        result = await hand_off(self.leg, action, self.clock, self._emit)
-        self._handing_over = False
-        if result == "transferred":
-            self._outcome = self._outcome or "transferred"
-            self._end("agent", f"transferred to {action.target}")
+        settings = self.settings
+        self._handoff = handoff = HandOff(
+            self.leg,
+            action,
+            self.clock,
+            self._emit,
+            dial=self.dial,
+            asking=Asking(self.engines, settings, self.clock, self.voice_batch, self._emit),
+            agent=(self._on_frame, self._next_frame),
+            recorder=self.recorder if settings.record_audio and settings.record_joined else None,
+        )
+        try:
+            result, ending = await handoff.run()
+        finally:
+            self._handoff = None
+        if ending is not None:
+            self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
+
+    def _talked_long_enough(self) -> None:
+        """A caller who talks with a person is not the agent's to end."""
+        if self._handoff is None or not self._handoff.joined:
+            self.must_end("the longest call")
 
     def _mute(self, why: str) -> None:
         """The agent has lost its voice: silence would be worse than hanging up."""
@@ -437,6 +453,12 @@ class Call:
 
     def _trouble(self, where: str, error: TrunklineError) -> None:
         self._log.add(Trouble(self.clock.now(), where, type(error).__name__, str(error), error.verdict))
+
+    def finished(self) -> Finished:
+        """What is left of the call when it is over."""
+        numbered = self._thinker.state if self._thinker is not None else None
+        state = numbered.inner if numbered is not None else self.play.initial()
+        return Finished(self.play, state, self.recorder)
 
     # --- the record -------------------------------------------------------------------------------
 
@@ -463,6 +485,8 @@ class Call:
         self._summary.ledger.wire_delay = self.leg.wire_delay
         record = self._summary.to_json(zero, asdict(self.leg.quality()))
         transcript = self._summary.transcript(zero)
+        if (review := self.finished().review()) is not None:
+            record["review"] = review.to_json()
         if self.recorder is not None:
             try:
                 await asyncio.to_thread(self.recorder.finish, record, transcript)

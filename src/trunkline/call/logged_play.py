@@ -22,7 +22,7 @@ from trunkline.clock import Clock
 from trunkline.errors import ParseError
 from trunkline.events import Answerer, ScenarioStepped, to_json
 from trunkline.prompt import Prompt
-from trunkline.scenario.actions import Action, Expect, Generate, Happening, Note
+from trunkline.scenario.actions import Action, Expect, Generate, Happening, Note, Recap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +87,8 @@ def plain_action(action: Action) -> dict[str, Any]:
             prompt = digest(action.prompt)
             simple = {"simple": True} if action.simple else {}
             return {"type": name, "prompt": prompt, "interruptible": action.interruptible, **simple}
+        case Recap():
+            return {"type": name, "prompt": digest(action.prompt), "lines": action.lines}
         case Expect(expectation=expectation, silence=silence):
             heard = _short([expectation.phrases, expectation.keyterms])
             kind, digits = expectation.kind.value, expectation.digits

@@ -138,6 +138,15 @@ class RunRecorder:
                 return
         self._thread.join(timeout=30)
 
+    def amend(self, values: dict[str, Any]) -> None:
+        """Put these into `call.json` after all, once `finish` is through. Blocks; raises `RecordError`."""
+        path = self.folder / "call.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            _write_whole(path, json.dumps({**record, **values}, ensure_ascii=False, indent=2) + "\n")
+        except (OSError, ValueError) as error:
+            raise RecordError(f"cannot be amended: {error}", where=str(path)) from error
+
     # --- on the writing thread --------------------------------------------------------------------
 
     def _write_all(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-CLAUSE_WORDS = (3, 8, 14, 20)
+CLAUSE_WORDS = (2, 8, 14, 20)
 """How many words a piece needs before a comma or dash may end it: first piece, second, ..."""
 SENTENCE_WORDS = (1, 1, 4, 6)
 """The same for a full stop: from the third piece on, very short sentences go together."""
@@ -28,6 +28,9 @@ _MARKS_IN_A_ROW = 6
 """So many stops, quotes and brackets may close a sentence together; more are not a sentence's end."""
 _STOPS = frozenset(".!?…")
 _CLOSERS = frozenset("\"')]}”’»*_")
+_OPENERS = frozenset('"([{“«*_')
+"""A comma after one of these may still have its closing mark behind it."""
+_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _WIDE_STOPS = frozenset("。！？")
 _CLAUSE_MARKS = frozenset(",;:")
 _DASHES = frozenset("–—-")
@@ -162,6 +165,10 @@ class SentenceCutter:
         return _Cut.SENTENCE
 
     def _judge_clause_mark(self, at: int) -> tuple[_Cut, int]:
+        plain = self._text[at] == "," and _PLAIN_WORD.fullmatch(self._word_before(at))
+        if plain and _OPENERS.isdisjoint(self._text[:at]):
+            # "All right," needs no look at what follows, and so leaves one token earlier.
+            return _Cut.CLAUSE, at + 1
         end = self._run(at, _CLOSERS)
         if end == len(self._text):
             return _Cut.WAIT, end

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from trunkline.call.after_call import AfterCalls
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.fixed_lines import LineMaker, cache_for
 from trunkline.call.log import Listener as EventListener
@@ -35,6 +36,9 @@ from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpe
 from trunkline.providers.registry import make_llm, make_stt, make_tts
 from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
+
+REVIEW_TIME = 10.0
+"""Seconds that reviews under way may still take when the service stops."""
 
 logger = structlog.get_logger(__name__)
 
@@ -155,6 +159,7 @@ class CallService:
         self._tell_at = 0.0
         self._batch = batch
         self._calls: dict[Call, asyncio.Task[CallResult]] = {}
+        self._after = AfterCalls(engines.llm, wanted=settings.call.review == "model")
 
     @property
     def active(self) -> int:
@@ -280,6 +285,7 @@ class CallService:
             self._recorder(leg),
             facts,
             listeners,
+            dial=self.sip.dial,
         )
 
     def _recorder(self, leg: Leg) -> RunRecorder | None:
@@ -302,8 +308,13 @@ class CallService:
     def _run(self, call: Call) -> asyncio.Task[CallResult]:
         task = asyncio.create_task(call.run(), name=f"call {call.leg.info.call_id}")
         self._calls[call] = task
-        task.add_done_callback(lambda _: self._calls.pop(call, None))
+        task.add_done_callback(lambda done: self._over(call, done))
         return task
+
+    def _over(self, call: Call, task: asyncio.Task[CallResult]) -> None:
+        self._calls.pop(call, None)
+        if not task.cancelled() and task.exception() is None:
+            self._after.take(call.finished())
 
     async def drain(self, limit: float) -> None:
         """No new calls; wait up to `limit` seconds, tell the rest goodbye, end what is left."""
@@ -317,3 +328,4 @@ class CallService:
         for task in list(self._calls.values()):
             task.cancel()
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
+        await self._after.close(REVIEW_TIME)

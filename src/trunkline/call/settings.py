@@ -42,6 +42,21 @@ class CallSettings:
     """Short words ("Got it.", "I see.") that cover a model which is slow to answer. None: off."""
     opener_after: float = 0.4
     """How long the model may take for its first words before one of them is said."""
+    review: Literal["rules", "model"] = "model"
+    """After the call its record is reviewed: from what was said and learned alone, or also by the model
+    that leads calls, where that is not the local brain."""
     record_audio: bool = True
     media_lost_limit: float = 20.0
     """No packet for so long ends the call."""
+    person_ring_time: float = 30.0
+    """How long a person may be rung before they count as not answering."""
+    person_answer_time: float = 12.0
+    """How long a person may think about taking a call, each of the two times that they are asked."""
+    whisper: str = (
+        "There is a call for you from {caller}. {known} Press 1 or say yes to take it, 2 or no to decline."
+    )
+    """What a person is told before they take a call; {known} is what was learned."""
+    record_joined: bool = False
+    """Go on recording while the caller talks with a person."""
+    joined_limit: float = 7200.0
+    """The longest talk of a caller with a person."""

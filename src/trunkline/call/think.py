@@ -33,6 +33,8 @@ from trunkline.scenario.actions import (
     Happening,
     MustEnd,
     Note,
+    Recap,
+    Recapped,
     TimeUp,
     ToolResult,
     Transfer,
@@ -144,6 +146,10 @@ class Thinker:
     def agent_stopped(self, event: SpeakingStopped) -> None:
         """An utterance ended: the scenario learns which words were heard."""
         self._note(AgentHeard(event.heard, event.unheard, interrupted=not event.complete))
+
+    def recapped(self, written: Recapped) -> None:
+        """The older turns are summarised."""
+        self._note(written)
 
     def audio_lost(self, seconds: float) -> None:
         """No packets come from the caller."""
@@ -268,6 +274,8 @@ class Thinker:
                 self._tools.emit(self._tools.stamp(action.event))
             elif isinstance(action, Expect):
                 self._tools.expect(action)
+            elif isinstance(action, Recap):
+                self._tools.recap(action)
 
 
 def _words_of(answer: Answer) -> str:

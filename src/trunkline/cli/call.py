@@ -81,7 +81,7 @@ def call(
     if result is None:
         raise typer.Exit(ExitStatus.INTERRUPTED)
     printer.result(result)
-    if result.by not in ("agent", "caller"):
+    if result.by not in ("agent", "caller", "person"):
         raise typer.Exit(ExitStatus.OTHERWISE)
 
 

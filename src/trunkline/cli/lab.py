@@ -11,7 +11,9 @@ from trunkline.cli.options import ENGINES_PANEL, OUTPUT_PANEL, Debug
 
 
 def bench(
-    calls: Annotated[int, typer.Option("--calls", min=1, max=5000, help="Calls at once.")] = 50,
+    calls: Annotated[
+        int | None, typer.Option("--calls", min=1, max=5000, help="Calls at once; else 50, with --sip 400.")
+    ] = None,
     core: Annotated[int, typer.Option("--core", min=0, help="The processor core that the agent gets.")] = 0,
     seconds: Annotated[
         float, typer.Option("--seconds", min=5, max=3600, help="How long each number of calls is measured.")
@@ -35,20 +37,38 @@ def bench(
         ),
     ] = None,
     debug: Debug = False,
+    sip: Annotated[
+        bool,
+        typer.Option(
+            "--sip", help="Measure signalling and media alone: calls a second, calls at once, floods."
+        ),
+    ] = False,
+    rate: Annotated[
+        float, typer.Option("--rate", min=1, max=5000, help="With --sip: calls set up a second.")
+    ] = 150.0,
 ) -> None:
     """Measure answers, interruptions, lateness, processor and memory with many real calls at once.
 
     The calls come over SIP and RTP from a second process on another core. The engines are fakes that
     answer at once, unless others are named, so that what is measured is Trunkline's own part.
+
+    With --sip there is no agent: calls set up and ended a second, calls with media both ways, and calls that
+    go on while strangers flood the machine (from 127.0.0.2). SIPp and baresip, where they are installed, are
+    measured in the same way.
     """
     from trunkline.cli.running import run
     from trunkline.lab.bench import BenchOptions, run_bench
     from trunkline.log import set_up
 
     set_up("debug" if debug else "warning")
+    if sip:
+        from trunkline.lab.sip_bench import SipBenchOptions, run_sip_bench
+
+        run(run_sip_bench(SipBenchOptions(calls or 400, rate, seconds, core, json_path=json_path)))
+        return
     usual = BenchOptions()
     options = BenchOptions(
-        calls=calls,
+        calls=calls or usual.calls,
         core=core,
         seconds=seconds,
         find_limit=find_limit,

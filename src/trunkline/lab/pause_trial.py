@@ -42,6 +42,9 @@ _BEGIN = 2.0
 """When the caller begins, seconds after the answer: the greeting is over by then."""
 _AFTERWARDS = 4.0
 _SHORTEST, _LONGEST = 0.3, 0.9
+EAGER = TurnPolicy(probable=0.4)
+PATIENT = TurnPolicy(complete=0.5, silence=0.9, unfinished=1.5)
+"""Two more points of the same curve: what a scenario can choose."""
 _REPLY = "All right, I have written that down. What else can I do for you?"
 _LINE = re.compile(r"\s*([a-z-]+)\s*:\s*(\S.*)")
 
@@ -145,11 +148,17 @@ def measure(name: str, turns: Sequence[Broken], policy: TurnPolicy, stages: Stag
 
 
 def compare(turns: Sequence[Broken], stages: Stages) -> list[Figures]:
-    """Trunkline's own policy, and plain silence of 200 to 800 ms: answers prepared ahead in all."""
+    """Trunkline's own policy, the same more eager and more patient, and plain silence of 200 to 800 ms:
+    answers prepared ahead in all."""
+    own = [
+        ("adaptive", TurnPolicy()),
+        ("adaptive, eager", EAGER),
+        ("adaptive, patient", PATIENT),
+    ]
     plain = [
         (f"silence {ms} ms", TurnPolicy(silence=ms / 1000, adaptive=False)) for ms in (200, 300, 500, 800)
     ]
-    return [measure(name, turns, policy, stages) for name, policy in [("adaptive", TurnPolicy()), *plain]]
+    return [measure(name, turns, policy, stages) for name, policy in [*own, *plain]]
 
 
 def run_turn(turn: Broken, policy: TurnPolicy, stages: Stages) -> Outcome:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import fields
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, MediaError, ParseError, SipError, Verdict
-from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp, MediaBack, MediaLost
+from trunkline.events import CallAnswered, CallRinging, HungUp
 from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
 from trunkline.legs.sip_changing import Change, refresh_path
-from trunkline.legs.sip_keys import Pressed, press_by_info
-from trunkline.legs.sip_media import configure_media
+from trunkline.legs.sip_keys import press_by_info
 from trunkline.legs.sip_moving import Following
-from trunkline.legs.sip_rate import SteadyRate
+from trunkline.legs.sip_sound import CallSound
 from trunkline.legs.sip_transfer import SipTransfer
 from trunkline.rtp.port import MediaPort
 from trunkline.sip.not_taken import CallNotTaken, Why, not_taken
@@ -30,19 +28,17 @@ from trunkline.sip.signals import (
     EarlyConfirmed,
     Ended,
     Failed,
+    Pressed,
     Progress,
     Referred,
     Refreshed,
     Reoffered,
     Signal,
 )
-from trunkline.sip.signals import Pressed as KeyPressed
 from trunkline.sip.timers import T64
 
 EVENTS_BOUND = 256
 """Events that wait to be read; a leg that nobody reads loses its oldest."""
-
-LOST_AGAIN_SECONDS = 5.0
 
 _REFUSALS = {"busy": 486, "declined": 603, "decline": 603, "draining": 503, "not found": 404}
 """How an inbound call is refused, by the reason given to `hang_up`; 480 for any other."""
@@ -71,9 +67,9 @@ class SipLeg:
         self._settle = settle
         self._open_media = open_media
         self._make_terms = make_terms
-        self._media: MediaPort | None = None
+        self._sound = CallSound(clock, self._deliver)
+        self._sound.lost_first = self._nothing_comes
         self._terms: Terms | None = None
-        self._agreement: Agreement | None = None
         self._taken = False
         self._answered = False
         self._refused: CallRefused | None = None
@@ -82,8 +78,6 @@ class SipLeg:
         self._decided = asyncio.Event()
         """Set once the call is up with media, or will never be."""
         self._gone = False
-        self._lost_again = 0.0
-        """For how long nothing must have come until the call is told again."""
         self.another_way: Callable[[CallNotTaken], Session | None] = lambda _: None
         """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
         self.follow: Callable[[SipLeg, AskedToCall], None] = lambda _, __: None
@@ -93,14 +87,12 @@ class SipLeg:
         self._change = Change()
         self._early = b""
         """Our SDP, where it was told before the call is taken."""
-        self._pressed = Pressed()
-        self._sound: tuple[OnFrame, NextFrame] | None = None
         self._ring_timeout = ring_timeout
         self._ring_limit = clock.call_at(clock.now() + ring_timeout, self._rang_long_enough)
 
     def begin(self, media: MediaPort, terms: Terms) -> None:
         """The media that an outbound call offered."""
-        self._adopt(media)
+        self._sound.adopt(media)
         self._terms = terms
 
     # --- the Leg ----------------------------------------------------------------------------------
@@ -108,8 +100,7 @@ class SipLeg:
     @property
     def wire_delay(self) -> float:
         """Half the round trip that RTCP measured; 0 until it has. Frames are pulled as they leave."""
-        trip = self._media.quality().round_trip_ms if self._media is not None else None
-        return trip / 2000 if trip is not None else 0.0
+        return self._sound.round_trip / 2
 
     @property
     def signalling(self) -> str:
@@ -137,10 +128,9 @@ class SipLeg:
 
     def start(self, on_frame: OnFrame, next_frame: NextFrame) -> None:
         """Begin moving audio. Raises `MediaError` before the call is answered, and after its end."""
-        if self._media is None or self._gone:
+        if self._gone:
             raise MediaError("there is no media to start", where="sip")
-        self._sound = on_frame, next_frame
-        self._media.start(on_frame, next_frame)
+        self._sound.start(on_frame, next_frame)
 
     async def events(self) -> AsyncIterator[LegEvent]:
         """What happens on the leg; ends after `HungUp`, or when this side hangs up."""
@@ -161,10 +151,11 @@ class SipLeg:
     async def send_dtmf(self, digits: str) -> None:
         """Press keys: in the sound (RFC 4733), or by INFO where the other end takes them only so. Raises
         `MediaError` where it takes none."""
-        if self._media is None or self._agreement is None or self.ended:
+        port, agreement = self._sound.port, self._sound.agreement
+        if port is None or agreement is None or self.ended:
             raise MediaError("the call is not up", where="sip")
-        if self._agreement.dtmf_payload_type is not None:
-            await self._media.send_dtmf(digits)
+        if agreement.dtmf_payload_type is not None:
+            await port.send_dtmf(digits)
         else:
             await press_by_info(digits, self._session, self._clock, self._settle)
 
@@ -216,15 +207,11 @@ class SipLeg:
     async def hang_up(self, reason: str = "") -> None:
         """End the call, or refuse or cancel it, and free its media. May be called more than once."""
         self._hang_up(reason)
-        if self._media is not None:
-            await self._media.close()
+        await self._sound.close()
 
     def quality(self) -> MediaQuality:
         """How the media did; still known after the end."""
-        if self._media is None:
-            return MediaQuality()
-        quality = self._media.quality()
-        return MediaQuality(**{field.name: getattr(quality, field.name) for field in fields(MediaQuality)})
+        return self._sound.quality()
 
     # --- what the service and the session tell ----------------------------------------------------
 
@@ -236,7 +223,7 @@ class SipLeg:
     @property
     def media(self) -> MediaPort | None:
         """The call's media, for whoever joins it to another's."""
-        return self._media
+        return self._sound.port
 
     def take(self, signal: Signal) -> None:
         """A signal of this leg's session, of one that it goes on in, or of one that it went on from."""
@@ -248,7 +235,7 @@ class SipLeg:
             case Progress():
                 self._ringing(signal)
             case Accepted():
-                self._accepted(signal.body, signal.at)
+                self._accepted(signal)
             case Failed():
                 self._fail(not_taken(signal.status, signal.reason, signal.response))
             case Confirmed():
@@ -263,8 +250,8 @@ class SipLeg:
                 self._change.answered(False)
             case Refreshed():
                 self._refreshed(signal.body)
-            case KeyPressed():
-                self._key(signal.key, "info", signal.at)
+            case Pressed():
+                self._sound.key(signal.key, "info", signal.at)
             case AskedToCall():
                 self.follow(self, signal)
             case Referred():
@@ -317,7 +304,7 @@ class SipLeg:
         if self.ended:
             await media.close()
             raise CallRefused("the call is over", where="sip")
-        self._adopt(media)
+        self._sound.adopt(media)
         terms = self._terms = self._make_terms(media.local_port)
         offer = self._session.invite.body
         try:
@@ -331,42 +318,14 @@ class SipLeg:
             raise CallRefused(f"no media in common: {error.what}", where="sip") from error
         return body
 
-    def _adopt(self, media: MediaPort) -> None:
-        self._media = media
-        media.on_dtmf = lambda digit: self._key(digit, "rtp", self._clock.now())
-        media.on_lost = self._media_lost
-        media.on_back = self._media_back
-
-    def _key(self, key: str, way: str, at: float) -> None:
-        if self._pressed.is_new(key, way, at):
-            self._deliver(Dtmf(at, key))
-
-    def _media_lost(self, seconds: float) -> None:
-        """Told each second; the call hears of it at once and then every five."""
-        if seconds >= self._lost_again:
-            if not self._lost_again:
-                refresh_path(self._session, self._terms, self._clock.now())
-                self._settle()
-            self._lost_again = seconds + LOST_AGAIN_SECONDS
-            self._deliver(MediaLost(self._clock.now(), seconds))
-
-    def _media_back(self) -> None:
-        self._lost_again = 0.0
-        self._deliver(MediaBack(self._clock.now()))
+    def _nothing_comes(self) -> None:
+        refresh_path(self._session, self._terms, self._clock.now())
+        self._settle()
 
     def _configure(self, agreement: Agreement) -> None:
         """Give the media what was agreed. Raises `MediaError`; what was in force then stays so."""
-        assert self._media is not None
-        configure_media(self._media, agreement)
-        self._agreement = agreement
-        if not self._answered:
-            self.rate = self._media.rate
-        elif self._sound is not None:
-            heard, spoken = self._sound
-            if self._media.rate != self.rate:
-                steady = SteadyRate(self.rate, self._media.rate, heard, spoken)
-                heard, spoken = steady.hear, steady.next_frame
-            self._media.start(heard, spoken)
+        self._sound.agree(agreement)
+        self.rate = self._sound.rate
 
     def _answer_to_ours(self, body: bytes) -> str:
         """Take an SDP answer to our offer; says what is wrong with it, or nothing."""
@@ -381,33 +340,39 @@ class SipLeg:
         early = bool(signal.body) and not self._answer_to_ours(signal.body)
         self._deliver(CallRinging(signal.at, early_media=early))
 
-    def _accepted(self, body: bytes, at: float) -> None:
-        # The answer may have come in a 183 and not again in the 200.
-        wrong = self._answer_to_ours(body) if body else ("" if self._agreement else "their 200 has no SDP")
+    def _accepted(self, signal: Accepted) -> None:
+        wrong = "their 200 has no SDP"
+        if signal.settled:
+            wrong = ""
+        elif signal.body:
+            wrong = self._answer_to_ours(signal.body)
         if wrong:
             self._refused = CallNotTaken(Why.NO_COMMON_CODEC, wrong, status=200)
-            self._deliver(HungUp(at, wrong))
+            self._deliver(HungUp(signal.at, wrong))
             self._hang_up("no media in common")
         else:
-            self._up(at)
+            self._up(signal.at)
 
     def _up(self, at: float) -> None:
-        assert self._agreement is not None
+        assert self._sound.agreement is not None
         self._answered = True
+        self._sound.fix()
         self._ring_limit.cancel()
-        self._deliver(CallAnswered(at, self._agreement.codec.name, self.rate))
+        self._deliver(CallAnswered(at, self._sound.agreement.codec.name, self.rate))
         self._decided.set()
 
     def _confirmed(self, body: bytes, at: float) -> None:
         """Their ACK: with an answer where our 200 made the offer."""
-        if self._agreement is not None and not body:
+        wrong = "" if self._sound.agreement is not None else "their ACK has no SDP"
+        if body:
+            wrong = self._answer_to_ours(body)
+        if self._answered:
             return
-        wrong = self._answer_to_ours(body) if body else "their ACK has no SDP"
-        if not self._answered and wrong:
+        if wrong:
             self._refused = CallRefused(f"no media in common: {wrong}", where="sip")
             self._deliver(HungUp(at, wrong))
             self._hang_up("no media in common")
-        elif not self._answered:
+        else:
             self._up(at)
 
     def _reoffered(self, body: bytes, at: float) -> None:
@@ -492,5 +457,4 @@ class SipLeg:
 
     async def release(self) -> None:
         """Free the media of a call that is over."""
-        if self._media is not None:
-            await self._media.close()
+        await self._sound.close()

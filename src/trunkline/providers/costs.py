@@ -28,6 +28,7 @@ from trunkline.events import (
     GenerationDone,
     GenerationStarted,
     LinesPrepared,
+    ModelUsed,
     SynthesisStarted,
 )
 
@@ -147,6 +148,10 @@ class CostMeter:
                 self._turn_of[event.generation] = (event.turn, event.model)
             case GenerationDone():
                 self._tokens(event)
+            case ModelUsed():
+                fresh = max(0, event.input_tokens - event.cached_tokens)
+                used = {"input": fresh, "cached": event.cached_tokens, "output": event.output_tokens}
+                self._count(0, "llm", event.model, **used)
             case LinesPrepared():
                 self._count(0, "tts", self._engines.get("tts", "unknown"), characters=event.characters)
             case SynthesisStarted() if not event.cached:

@@ -82,6 +82,14 @@ class ModelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Recapped:
+    """The summary that `Recap` asked for: of the first `lines` lines of the talk."""
+
+    text: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
 class TransferEnded:
     """A transfer that this scenario asked for came to a result (`legs.leg.TransferResult`'s value)."""
 
@@ -139,6 +147,7 @@ Happening = (
     | ModelCalled
     | ModelDone
     | ModelFailed
+    | Recapped
     | TransferEnded
     | ToolResult
     | TimeUp
@@ -198,11 +207,21 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Recap:
+    """Have a model summarise the first `lines` lines of the talk, when it has time; nobody waits for it."""
+
+    prompt: Prompt
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Hand the call to `target` once everything said before is heard."""
 
     target: str
     summary: str = ""
+    how: str = "blind"
+    """"blind", "attended" or "bridged"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,4 +254,4 @@ class End:
     reason: str
 
 
-Action = Say | Generate | ToolAnswer | Expect | Note | Transfer | CallTool | StartTimer | End
+Action = Say | Generate | ToolAnswer | Expect | Note | Recap | Transfer | CallTool | StartTimer | End

@@ -87,7 +87,10 @@ def concluded(
         words.append(fill(step.say, scenario, state))
         target = fill(state.facts.get("target", step.target), scenario, state)
         actions += _spoken(words, step.interruptible)
-        return replace(state, transferring=True), [*actions, Transfer(target, summary(scenario, state))]
+        return replace(state, transferring=True), [
+            *actions,
+            Transfer(target, summary(scenario, state), step.how),
+        ]
     if not state.arrived and not covers(text, walk.question(scenario, state)):
         words += [walk.opening(scenario, state), walk.question(scenario, state)]
     state = walk.asked(state) if not state.arrived or covers(text, "") else state

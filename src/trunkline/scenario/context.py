@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from trunkline.prompt import Message, Prompt
-from trunkline.scenario import knowledge, tools, walk
+from trunkline.scenario import knowledge, recap, tools, walk
 from trunkline.scenario.fields import expected_form
 from trunkline.scenario.model import ByIdentity, Edge, Scenario
 from trunkline.scenario.situation import Situation
@@ -140,14 +140,9 @@ def _what_follows(scenario: Scenario, state: State, edge: Edge) -> str:
 
 
 def _talk(scenario: Scenario, state: State) -> list[Message]:
-    kept = state.lines[-scenario.limits.prompt_lines :]
-    messages = []
-    if len(state.lines) > len(kept):
-        asked = [line.text for line in state.lines[: -len(kept)] if line.who == "caller"]
-        before = " / ".join(text[:60] for text in asked[-6:])
-        messages.append(Message("system", f"Earlier the caller said, in short: {before}"))
-    messages += [_message(line) for line in kept]
-    return messages
+    earlier = recap.before(scenario, state)
+    messages = [Message("system", earlier)] if earlier else []
+    return messages + [_message(line) for line in state.lines[recap.kept_from(scenario, state) :]]
 
 
 def _message(line: Line) -> Message:

@@ -145,6 +145,10 @@ class Step(_Part):
     allowed: Lines = Field(
         default=(), description="texts whose numbers, prices and links may be spoken in this step"
     )
+    how: Literal["blind", "attended", "bridged"] = Field(
+        default="blind",
+        description="transfer: whether the person is asked first, and stays joined through us",
+    )
     fixed: bool = Field(default=False, description="the words are said as they stand, never by the model")
     interruptible: bool = True
     reasks: int = Field(default=3, ge=0, le=10, description="how often one thing may be asked again")
@@ -157,6 +161,8 @@ class Step(_Part):
                 raise ValueError(f"a step of kind {self.kind} needs `{name}`")
         if self.field and self.kind not in ("ask", "callback"):
             raise ValueError(f"`field` belongs to steps of kind ask and callback, not {self.kind}")
+        if self.how != "blind" and self.kind != "transfer":
+            raise ValueError(f"`how` belongs to steps of kind transfer, not {self.kind}")
         if self.kind in ("end", "voicemail") and self.edges:
             raise ValueError(f"a step of kind {self.kind} has no `edges`: the call is over")
         if self.kind != "call" and (self.tool or self.arguments or self.results):
@@ -245,6 +251,12 @@ class Limits(_Part):
 
     turns: int = Field(default=60, ge=2, le=500, description="the caller's turns")
     prompt_lines: int = Field(default=24, ge=4, le=200, description="lines of the talk that a model sees")
+    prompt_tokens: int = Field(
+        default=1500,
+        ge=100,
+        le=100_000,
+        description="about how many tokens; older ones become notes",
+    )
 
 
 class Scenario(_Part):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from trunkline.prompt import Prompt
 from trunkline.scenario.actions import Action, CallBegan, CallerSaid, Happening
 from trunkline.scenario.fixed import fixed_lines
 from trunkline.scenario.guardrail import check_sentence
 from trunkline.scenario.model import Scenario
+from trunkline.scenario.review import Review, read_review, review, review_prompt
 from trunkline.scenario.state import State
 from trunkline.scenario.step import step
 
@@ -47,3 +49,15 @@ class ScenarioPlay:
         """(rule, replacement) where the sentence may not be said; ("", "") where it may."""
         verdict = check_sentence(self.scenario, state, sentence)
         return verdict.rule, verdict.replacement
+
+    def review(self, state: State) -> Review:
+        """What the call came to, and which rules were kept, from its last state."""
+        return review(self.scenario, state)
+
+    def review_prompt(self, state: State) -> Prompt:
+        """What a model is asked for the same."""
+        return review_prompt(self.scenario, state)
+
+    def read_review(self, state: State, text: str, by: str) -> Review:
+        """The model's answer. Raises `ParseError`."""
+        return read_review(self.scenario, state, text, by)

@@ -18,7 +18,7 @@ from trunkline.prompt import Message, Prompt
 from trunkline.scenario.check import DISCLOSES
 from trunkline.scenario.guardrail import check_sentence
 from trunkline.scenario.model import Scenario
-from trunkline.scenario.numbers import plain
+from trunkline.scenario.numbers import Found, find_numbers, plain
 from trunkline.scenario.spoken import value_words
 from trunkline.scenario.state import State
 from trunkline.scenario.walk import needs_read_back
@@ -142,13 +142,20 @@ def _nothing_forbidden(scenario: Scenario, state: State, said: list[str]) -> Ite
     if not said:
         return
     why = ""
+    heard = {n.value for line in state.lines if line.who == "caller" for n in _numbers(line.text)}
     for sentence in re.split(r"(?<=[.!?])\s+", "\n".join(said)):
         verdict = check_sentence(scenario, state, sentence)
+        if verdict.rule == "invented number" and heard.issuperset(n.value for n in _numbers(sentence)):
+            continue  # the caller's own, read back before it was corrected
         if verdict.rule:
             why = f"{verdict.rule.replace('_', ' ')}: “{sentence[:80]}”"
             break
     rule = "Nothing was said that may not be said."
     yield Checked("guardrails", rule, not why, why or "every sentence was looked at")
+
+
+def _numbers(text: str) -> list[Found]:
+    return find_numbers(plain(text).split())
 
 
 # --- with a model -----------------------------------------------------------------------------------

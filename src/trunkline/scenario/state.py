@@ -59,6 +59,11 @@ class State:
     counts: dict[str, int] = field(default_factory=dict)
     """How often: "objection:price", "case:silence", "asked:team_size", "step:opening"."""
     lines: tuple[Line, ...] = ()
+    recap: str = ""
+    """A model's summary of the first `recapped` lines, which prompts no longer hold."""
+    recapped: int = 0
+    recap_asked: int = 0
+    """Up to which line a summary was asked for last."""
     exchange: tuple[Exchange, ...] = ()
     rounds: int = 0
     """How often the model was asked in this turn of the caller."""

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from trunkline.events import Event
 from trunkline.prompt import ToolCall
-from trunkline.scenario import escalate, taken, tools, walk
+from trunkline.scenario import escalate, recap, taken, tools, walk
 from trunkline.scenario.actions import (
     AgentHeard,
     AudioLost,
@@ -30,6 +30,7 @@ from trunkline.scenario.actions import (
     ModelFailed,
     MustEnd,
     Note,
+    Recapped,
     Say,
     TimeUp,
     ToolAnswer,
@@ -241,12 +242,23 @@ def _quiet(scenario: Scenario, state: State, happening: CallerQuiet) -> Result:
 # --- the agent --------------------------------------------------------------------------------------
 
 
-def _agent_heard(_: Scenario, state: State, happening: AgentHeard) -> Result:
+def _agent_heard(scenario: Scenario, state: State, happening: AgentHeard) -> Result:
     line = Line("agent", happening.heard, happening.unheard)
     lines = state.lines
     if happening.heard or happening.unheard:
         lines = (*lines, line)[-MOST_LINES:]
-    return replace(state, lines=lines, interrupted=happening.interrupted), []
+    state = replace(state, lines=lines, interrupted=happening.interrupted)
+    # Between two turns is the time to have older ones summarised.
+    wanted = None if state.ended else recap.due(scenario, state)
+    if wanted is None:
+        return state, []
+    return replace(state, recap_asked=wanted.lines), [wanted]
+
+
+def _recapped(_: Scenario, state: State, happening: Recapped) -> Result:
+    if not state.recapped < happening.lines <= len(state.lines):
+        return state, []
+    return replace(state, recap=happening.text[: recap.LONGEST], recapped=happening.lines), []
 
 
 # --- the model --------------------------------------------------------------------------------------
@@ -375,6 +387,7 @@ _HAPPENINGS: dict[type, Callable[[Scenario, State, Any], Result]] = {
     CallerSaid: _said,
     CallerQuiet: _quiet,
     AgentHeard: _agent_heard,
+    Recapped: _recapped,
     ModelCalled: _model_called,
     ModelDone: _model_done,
     ModelFailed: _model_failed,

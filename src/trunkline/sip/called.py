@@ -52,7 +52,9 @@ class Called:
         if session.phase is not Phase.OFFERED or self._accepting is not None:
             return
         if not self._able or not session.options.reliable or not (self._demanded or body):
-            self._transaction.respond(session.response(session.invite, status, body), at)
+            # Nothing but an answer may go in one that nobody acknowledges (RFC 3261 §13.2.1).
+            said = body if session.invite.body else b""
+            self._transaction.respond(session.response(session.invite, status, said), at)
         elif not (body or session.invite.body or self.settled):
             # The first reliable response would have to offer (RFC 3261 §13.2.1): this one says less.
             self._transaction.respond(respond(session.invite, 100), at)

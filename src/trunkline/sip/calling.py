@@ -42,6 +42,8 @@ class _Branch:
     """The latest SDP of its provisional responses."""
     settled: bool = False
     """Whether that came reliably, and so is the answer to our offer."""
+    changed: bool = False
+    """Whether the terms have changed since then."""
 
 
 class Calling:
@@ -110,6 +112,7 @@ class Calling:
             return False
         before = session.hop
         session.hop = hop = hop_to(uri)
+        session.connection = None
         headers = session.invite.headers.copy()
         for name in ("Authorization", "Proxy-Authorization", "Route"):
             headers.drop(name)
@@ -182,6 +185,11 @@ class Calling:
         settled = [branch.dialog for branch in self._branches.values() if branch.settled]
         return settled[0] if len(settled) == 1 and len(self._branches) == 1 else None
 
+    def note_change(self) -> None:
+        """Other terms were agreed on while it rings (UPDATE)."""
+        for branch in self._branches.values():
+            branch.changed = branch.settled
+
     # --- taken ------------------------------------------------------------------------------------
 
     def _taken(self, transaction: Transaction, response: Response, at: float) -> None:
@@ -220,7 +228,10 @@ class Calling:
         session.timer.heard(response, at)
         body = response.body if response.content_type == "application/sdp" else b""
         # The answer may have come in a 183 of this phone, and not again; that of another is none.
-        session.tell(Accepted(session, at, body or (branch.body if branch is not None else b"")))
+        if branch is not None and branch.changed:
+            session.tell(Accepted(session, at, b"", settled=True))
+        else:
+            session.tell(Accepted(session, at, body or (branch.body if branch is not None else b"")))
 
     def _dismiss(self, dialog: Dialog, at: float) -> None:
         """End a dialog that nobody wants: ACK, then BYE, and no more thought of it but for its repeated

@@ -125,6 +125,8 @@ class Changes:
         if not session.is_up and not session.is_early:
             return
         session.described = self._body or session.described
+        if self._body:
+            session.note_change()
         if not self._refreshes:
             session.tell(Changed(session, at, message.body))
         elif message.body:
@@ -224,6 +226,7 @@ class Changes:
         elif session.is_up:
             session.timer.agree(request, response, at)
         session.described = body
+        session.note_change()
         transaction.respond(response, at)
 
     def refuse(self, status: int, at: float) -> None:

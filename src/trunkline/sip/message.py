@@ -36,8 +36,22 @@ REASONS = {
 }  # fmt: skip
 
 
+_KEYS = {
+    name: name.lower()
+    for name in (
+        "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Allow", "User-Agent", "Server",
+        "Require", "Content-Type", "Content-Length", "Record-Route", "Route", "Accept", "Supported",
+        "Expires", "Reason", "Authorization", "Proxy-Authorization",
+    )
+}  # fmt: skip
+"""The usual names as they are usually written: a look here is cheaper than making lower case of each."""
+
+
 def header_key(name: str) -> str:
     """The name by which a header is found: lower case, long form."""
+    known = _KEYS.get(name)
+    if known is not None:
+        return known
     key = name.lower()
     return _SHORT.get(key, key)
 

@@ -101,7 +101,7 @@ def _record(at: float, source: bytes, target: bytes, protocol: int, payload: byt
         head = head[:10] + struct.pack("!H", _checksum(head)) + head[12:]
     else:
         head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + source + target
-    microseconds = round(at * 1e6)
+    microseconds = min(max(0, round(at * 1e6)), 0xFFFFFFFF * 1_000_000)  # The format ends in 2106.
     size = len(head) + len(payload)
     return struct.pack("=IIII", *divmod(microseconds, 1_000_000), size, size) + head + payload
 
@@ -186,7 +186,7 @@ class PcapReader:
         packet = packet[start:]
         try:
             return self._ip(packet, at)
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, ValueError):
             return None  # Cut short by the program that wrote it.
 
     def _ip(self, packet: bytes, at: float) -> Seen | None:

@@ -104,6 +104,11 @@ class Session:
         if self.phase is Phase.CALLING and self._calling is not None:
             self._calling.give_up(at)
 
+    def note_change(self) -> None:
+        """Other terms were agreed on; while the call rings, its answer has nothing to say about them."""
+        if self._calling is not None and not self.is_up:
+            self._calling.note_change()
+
     def came_by(self, source: Hop) -> None:
         """A response to our INVITE came over this connection: what follows in the call goes there too,
         and to where the INVITE went should it break."""

@@ -41,6 +41,8 @@ class Accepted(Signal):
     that has none, of a provisional response of the same phone; empty where neither had any."""
 
     body: bytes
+    settled: bool = False
+    """The terms were agreed on while it rang, and changed since (UPDATE): they stand, and `body` is empty."""
 
 
 @dataclass(frozen=True, slots=True)

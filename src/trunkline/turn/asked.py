@@ -1,4 +1,4 @@
-"""What the question asks for, and so how long a pause within its answer may be.
+"""What the question asks for, and so whether these words are a whole answer to it.
 
 People pause between the groups of a telephone number, the letters of a name and the parts of an
 address; they do not pause within "yes".
@@ -6,13 +6,29 @@ address; they do not pause within "yes".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trunkline.events import Answer, Expectation
 from trunkline.turn.completeness import completeness
-from trunkline.turn.wording import NO, NUMBERS, TENS, YES, count_digits, plain_words, words_of
+from trunkline.turn.endings import ENDINGS
+from trunkline.turn.wording import NUMBERS, TENS, count_digits, plain_words, words_of
 
 DICTATED = frozenset({Answer.PHONE, Answer.EMAIL, Answer.ADDRESS, Answer.SPELLING})
 _PHONE_DIGITS = 10
-_DOMAINS = words_of("com org net edu gov io co uk de fr info biz")
+_TRUNK_DIGITS = 11
+"""A number that begins with 0 has one more in most countries that write it so (E.164 national forms)."""
+_LOCAL_DIGITS = 7
+_DOMAINS = words_of("com org net edu gov io uk de fr info biz eu at ch nl ie")
+_HALF_DOMAINS = words_of("co")
+_STREETS = words_of(
+    "street road avenue lane drive way close court square gardens terrace crescent boulevard hill parkway "
+    "place row walk grove mews circle highway"
+)
+_WITHIN_ADDRESSES = words_of(
+    "flat apartment suite unit number floor house building north south east west upper lower"
+)
+_NATO = words_of("as in like for")
+_SHORTEST_NAME = 3
 
 
 def answered(text: str, asked: Expectation) -> float:
@@ -20,29 +36,20 @@ def answered(text: str, asked: Expectation) -> float:
     words = plain_words(text)
     if not words:
         return 0.0
-    by_grammar = completeness(text)
+    by_grammar = completeness(text, asked.kind)
     match asked.kind:
-        case Answer.YES_NO:
-            return max(by_grammar, 0.95) if words[-1] in YES | NO else by_grammar
         case Answer.PHONE:
             return _phone(words, asked.digits, by_grammar)
         case Answer.EMAIL:
-            whole = any(word in {"at", "@"} for word in words) or "@" in text
-            return 0.9 if whole and words[-1] in _DOMAINS else min(by_grammar, 0.2)
+            return _email(text, words, by_grammar)
         case Answer.SPELLING:
-            return 0.2 if len(words[-1]) == 1 else by_grammar
+            return _spelling(words, by_grammar)
         case Answer.ADDRESS:
-            # "Twelve Main Street" is grammatical, and the town follows.
-            return min(by_grammar, 0.3) if len(words) < 5 else min(by_grammar, 0.55)
-        case Answer.NUMBER | Answer.MONEY:
-            if asked.digits > 0:
-                return 0.95 if count_digits(words) >= asked.digits else 0.1
-            if words[-1] in TENS:
-                return 0.5
-            return max(by_grammar, 0.75) if words[-1] in NUMBERS or words[-1].isdigit() else by_grammar
-        case Answer.NAME | Answer.COMPANY | Answer.CHOICE | Answer.DATE:
-            # A bare name or a day is a whole answer here, though no sentence.
-            return max(by_grammar, 0.75) if by_grammar >= 0.5 else by_grammar
+            return _address(words, by_grammar)
+        case Answer.NUMBER | Answer.MONEY if asked.digits > 0:
+            return 0.95 if count_digits(words) >= asked.digits else 0.1
+        case Answer.NUMBER | Answer.MONEY if len(words) > 1 and words[-2] in TENS and words[-1] in NUMBERS:
+            return max(by_grammar, 0.8)
         case _:
             return by_grammar
 
@@ -51,8 +58,45 @@ def _phone(words: list[str], digits: int, by_grammar: float) -> float:
     count = count_digits(words)
     if count == 0:
         return by_grammar
-    wanted = digits if digits > 0 else _PHONE_DIGITS
+    if digits <= 0 and count == _LOCAL_DIGITS:
+        return 0.35  # a local number, where the caller does not say the area
+    first = next(word for word in words if word.isdigit() or word in NUMBERS or word in TENS)
+    trunk = first[0] == "0" or NUMBERS.get(first) == 0
+    wanted = digits if digits > 0 else _TRUNK_DIGITS if trunk else _PHONE_DIGITS
     if count >= wanted:
         return 0.95
-    # Seven digits are a local number, where the caller does not say the area.
-    return 0.35 if digits <= 0 and count == 7 else 0.05
+    return 0.5 if digits <= 0 and count >= _PHONE_DIGITS else 0.05
+
+
+def _email(text: str, words: Sequence[str], by_grammar: float) -> float:
+    if "at" not in words and "@" not in text:
+        return min(by_grammar, 0.2) if "dot" in words or len(words) < 3 else by_grammar
+    if words[-1] in _HALF_DOMAINS:
+        return 0.3
+    return 0.9 if words[-1] in _DOMAINS and (len(words) < 2 or words[-2] == "dot" or "." in text) else 0.2
+
+
+def _spelling(words: Sequence[str], by_grammar: float) -> float:
+    """Letters are whole where they spell a word that the table knows, or a name that was said before them."""
+    letters = [word for word in words if len(word) == 1]
+    if len(words[-1]) > 1:
+        return 0.2 if letters and len(words) > 1 and words[-2] in _NATO else by_grammar
+    spelled = "".join(letters)
+    if len(spelled) >= _SHORTEST_NAME and spelled in words:
+        return 0.9
+    return 0.6 if len(spelled) > _SHORTEST_NAME and ENDINGS.knows(spelled) else 0.2
+
+
+def _address(words: Sequence[str], by_grammar: float) -> float:
+    """ "Twelve Main Street" is grammatical, and the town follows."""
+    street = next((place for place, word in enumerate(words) if word in _STREETS and place), None)
+    if street is None:
+        return min(by_grammar, 0.3) if any(map(_is_number, words)) else by_grammar
+    rest = [word for word in words[street + 1 :] if word not in _WITHIN_ADDRESSES and not _is_number(word)]
+    if not rest or _is_number(words[-1]) or words[-1] in _WITHIN_ADDRESSES:
+        return 0.3
+    return max(0.65, min(by_grammar, 0.75))
+
+
+def _is_number(word: str) -> bool:
+    return word.isdigit() or word in NUMBERS or word in TENS or word == "hundred"

@@ -21,6 +21,8 @@ class CallersTurn:
     words: Transcript = field(default_factory=Transcript)
     carried: str = ""
     """Words of the last turn that came too late for it."""
+    led_in: str = ""
+    """Words of the turn before, where the agent spoke into a pause of it: these words go on from them."""
     began: float | None = None
     until: float | None = None
     """The last sound or, where none was heard, the last word."""
@@ -45,6 +47,11 @@ class CallersTurn:
     @property
     def text(self) -> str:
         return f"{self.carried} {self.words.text}".strip()
+
+    @property
+    def sentence(self) -> str:
+        """The words by which completeness is judged."""
+        return f"{self.led_in} {self.text}".strip() if self.text else ""
 
     def heard(self, since: float, until: float, proof: float) -> None:
         """Sound of the caller's, over now; `proof` seconds of it count as surely theirs."""
@@ -84,7 +91,7 @@ class CallersTurn:
         text = self.text
         if self.engine_done and text and policy.adaptive and policy.trust_engine:
             return until, "engine"
-        silence, why = silence_wanted(text, asked, rhythm, policy)
+        silence, why = silence_wanted(self.sentence, asked, rhythm, policy)
         if self.words.covers(until):
             return until + silence, why
         return until + silence + policy.transcript_grace, why

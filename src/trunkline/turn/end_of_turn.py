@@ -4,10 +4,12 @@ In this order, the first that speaks wins; rhythm may then lengthen what is not 
 
 1. `adaptive = false`: the silence that was asked for, exactly.
 2. No words yet: plain `silence`.
-3. Surely complete: `complete`.
-4. A number, address, spelling or e-mail was asked and is not whole: `dictation`.
-5. The words cannot end here: up to `unfinished`, the longer the less complete.
-6. Else: `silence`.
+3. A number, address, spelling or e-mail was asked and is not whole: `dictation`.
+4. The words are surely all: `complete`.
+5. They are probably all: `silence`, less the surer it is.
+6. They may not be: from `silence` up to `unfinished`, the longer the less complete.
+
+Steps 4 and 5 cost nothing while an answer takes longer to be made than the silence lasts.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.rhythm import Rhythm
 from trunkline.turn.wording import count_digits, plain_words
 
-_SURE = 0.8
-_UNSURE = 0.45
+_SURE = 0.9
+_WHOLE_DICTATION = 0.5
 _RHYTHM_MARGIN = 1.15
 
 
@@ -30,23 +32,24 @@ def silence_wanted(text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPo
     if not text:
         return policy.silence, "silence"
     whole = answered(text, asked)
-    if whole >= 0.95:
-        return min(policy.complete, policy.silence), "complete"
-    if _is_dictating(text, asked) and whole < _SURE:
+    if _is_dictating(text, asked) and whole < _WHOLE_DICTATION:
         return max(policy.dictation, policy.silence), "asked"
-    if whole >= _SURE:
-        seconds, why = min(policy.complete, policy.silence), "complete"
-    elif whole >= _UNSURE:
-        # Between unsure and sure the silence slides from the plain one to the short one.
-        share = (whole - _UNSURE) / (_SURE - _UNSURE)
-        seconds, why = policy.silence + share * min(0.0, policy.complete - policy.silence) / 2, "silence"
-    else:
-        longest = max(policy.unfinished, policy.silence)
-        seconds, why = longest - (longest - policy.silence) * max(0.0, whole - 0.15) / _UNSURE, "unfinished"
+    seconds, why = _by_completeness(whole, policy)
     usual = rhythm.usual() * _RHYTHM_MARGIN
-    if whole < 0.85 and usual > seconds:
+    if whole < _SURE and usual > seconds:
         return min(usual, max(policy.unfinished, policy.silence)), "rhythm"
     return seconds, why
+
+
+def _by_completeness(whole: float, policy: TurnPolicy) -> tuple[float, str]:
+    """Three slopes: `unfinished` at 0, `silence` where words are probably all, `complete` where surely."""
+    if whole >= _SURE:
+        return min(policy.complete, policy.silence), "complete"
+    if whole >= policy.probable:
+        share = (whole - policy.probable) / max(0.01, _SURE - policy.probable)
+        return policy.silence - share * (policy.silence - min(policy.complete, policy.silence)), "silence"
+    longest = max(policy.unfinished, policy.silence)
+    return longest - (longest - policy.silence) * whole / policy.probable, "unfinished"
 
 
 def _is_dictating(text: str, asked: Expectation) -> bool:

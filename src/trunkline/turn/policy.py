@@ -18,14 +18,18 @@ class TurnPolicy:
 
     # --- end of turn ---
     silence: float = 0.5
-    """Silence after the last speech that ends a turn when nothing else is known. With
-    `adaptive = false` it is the only rule, and is obeyed exactly."""
+    """Silence after the last speech that ends a turn when nothing else is known, and after words that are
+    probably all. The answer is prepared meanwhile, which takes about as long with usual engines: less would
+    answer no sooner. With `adaptive = false` it is the only rule, and is obeyed exactly."""
     adaptive: bool = True
     """Let the words, the question and the speaker's rhythm lengthen and shorten `silence`."""
     complete: float = 0.2
     """Silence that is enough after words that are surely complete ("Yes.", "I live in Boston.")."""
+    probable: float = 0.8
+    """Completeness (0 to 1) from which words are probably all, and `silence` is enough."""
     unfinished: float = 1.3
-    """Silence granted after words that cannot be the end ("I would like to", "my number is")."""
+    """Silence granted after words that cannot be the end ("I would like to", "my number is"); less for
+    words that may be all, down to `silence`."""
     dictation: float = 1.6
     """Silence granted within a number, an address, a spelling or an e-mail that is not yet whole."""
     transcript_grace: float = 0.7
@@ -49,8 +53,10 @@ class TurnPolicy:
     """How long new sound must last before it counts as the caller going on with a turn."""
 
     # --- preparing an answer early ---
-    likely: float = 0.6
+    likely: float = 0.35
     """Completeness (0 to 1) of the words from which an answer is prepared in a pause."""
+    likely_after: float = 0.4
+    """After this much silence an answer is prepared whatever the words are."""
     likely_speaking: float = 0.9
     """The same while the detector still hears speech: recognisers are often faster than it is."""
     likely_limit: int = 4

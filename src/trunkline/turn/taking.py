@@ -34,6 +34,8 @@ from trunkline.events import (
     SpeechStopped,
     SpeechWeighed,
     SynthesisStarted,
+    TransferDone,
+    TransferStarted,
     TurnResumed,
 )
 from trunkline.turn.answering_machine import AnsweringMachine
@@ -84,6 +86,8 @@ class TurnTaking(Turns):
             GenerationDone: self._generation_done,
             GenerationDropped: self._generation_dropped,
             CallAnswered: self._answered,
+            TransferStarted: self._handing_over,
+            TransferDone: self._handed_over,
         }
 
     @property
@@ -286,7 +290,7 @@ class TurnTaking(Turns):
             if not self._sealed:
                 self._seal()
             self._phase = Phase.IDLE
-        self._audible = event.generation
+        self._audible, self._audible_at = event.generation, event.at
         self._early = None
         self._patience.over()
         self._barge.agent_started(event.at, event.generation, event.interruptible)
@@ -347,6 +351,16 @@ class TurnTaking(Turns):
 
     def _answered(self, event: CallAnswered) -> None:
         self._patience.preparing(event.at)
+
+    def _handing_over(self, _: TransferStarted) -> None:
+        """The caller waits for somebody: nothing is asked of them."""
+        self._patience.over()
+
+    def _handed_over(self, event: TransferDone) -> None:
+        """They have waited, and not been silent; the agent will say how it went."""
+        self._patience.answered()
+        if event.result != "transferred":
+            self._patience.preparing(event.at)
 
 
 def _spoken(event: Partial | Final) -> tuple[float, float]:

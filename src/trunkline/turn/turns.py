@@ -32,6 +32,8 @@ from trunkline.turn.silence import Patience
 
 _TICK = 1e-6
 """Clocks wake a hair early: a deadline this near has come. Seconds."""
+_SPOKE_INTO_A_PAUSE = 1.0
+"""A caller who goes on this soon after the agent began had only paused. Seconds."""
 _NOTICED = 0.15
 """A sound that goes on may have ended this long ago, for all a detector says. Seconds."""
 
@@ -60,6 +62,7 @@ class Turns:
         self._stale = False
         """That sound was already given up on (a limit): it is no speech until it stops."""
         self._audible: int | None = None
+        self._audible_at = -FOREVER
         self._quiet_at = -FOREVER
         """When the agent's sound last ended."""
         self._asked = Expectation()
@@ -91,7 +94,8 @@ class Turns:
                         due = min(due, self._speech + policy.resume_sound)
                     return due
         if self._phase is Phase.OPEN:
-            return self._now.over_at(self._asked, self._rhythm, policy)[0]
+            over = self._now.over_at(self._asked, self._rhythm, policy)[0]
+            return min(over, self._likely_due)
         return self._patience.due
 
     def _decide(self, at: float) -> None:
@@ -103,11 +107,11 @@ class Turns:
         if self._is_speaking:
             self._decide_speaking(at)
         if self._phase is Phase.OPEN:
-            self._decide_likely(at)
-            if not self._is_speaking:
-                due, why = self._now.over_at(self._asked, self._rhythm, self._policy)
-                if at >= due - _TICK:
-                    self._end(at, why)
+            due, why = self._now.over_at(self._asked, self._rhythm, self._policy)
+            is_over = not self._is_speaking and at >= due - _TICK
+            self._decide_likely(at, is_over=is_over)
+            if is_over:
+                self._end(at, why)
         elif not (self._is_speaking and self._phase is Phase.IDLE) and at >= self._patience.due - _TICK:
             self._out.append(self._patience.fire(at))
 
@@ -124,10 +128,13 @@ class Turns:
             self._now.until = at
             self._end(at, "limit")
 
-    def _decide_likely(self, at: float) -> None:
+    def _decide_likely(self, at: float, *, is_over: bool) -> None:
         now, policy = self._now, self._policy
         text = now.text
-        if not text or now.likelies >= policy.likely_limit or now.likely is not None:
+        if not self._may_be_likely:
+            return
+        if at >= self._likely_due - _TICK and not is_over:
+            self._likely(at)
             return
         if self._is_speaking and text == now.passed:
             # The caller goes on after just these words.
@@ -135,10 +142,26 @@ class Turns:
         # Final words say that the recogniser hears a pause, often before the detector does.
         goes_on = self._is_speaking and now.words.pending
         enough = policy.likely_speaking if goes_on else policy.likely
-        if answered(text, self._asked) >= enough:
-            now.likely, now.likely_since = text, self._speech
-            now.likelies += 1
-            self._out.append(TurnLikely(at=at, turn=self._turn, text=text))
+        if answered(now.sentence, self._asked) >= enough:
+            self._likely(at)
+
+    def _likely(self, at: float) -> None:
+        now = self._now
+        now.likely, now.likely_since = now.text, self._speech
+        now.likelies += 1
+        self._out.append(TurnLikely(at=at, turn=self._turn, text=now.text))
+
+    @property
+    def _may_be_likely(self) -> bool:
+        now = self._now
+        return bool(now.text) and now.likely is None and now.likelies < self._policy.likely_limit
+
+    @property
+    def _likely_due(self) -> float:
+        """When an answer is prepared even to words that are not likely all: silence may yet end the turn."""
+        if self._is_speaking or self._now.until is None or not self._may_be_likely:
+            return FOREVER
+        return self._now.until + self._policy.likely_after
 
     @property
     def _is_speaking(self) -> bool:
@@ -223,6 +246,8 @@ class Turns:
                 continue
             self._agent_is_quiet(decision.at)
             now = self._now
+            if decision.since - self._audible_at <= _SPOKE_INTO_A_PAUSE:
+                now.led_in = self._ended_text
             if now.until is None and not self._is_speaking:
                 now.until = decision.at
             if self._phase is Phase.IDLE:

@@ -82,6 +82,17 @@ function fields() {
   fill("fields", make("table", {}, make("tbody", {}, ...rows)));
 }
 
+function review() {
+  const found = call.review;
+  if (!found) return;
+  document.getElementById("review-card").hidden = false;
+  const rules = found.checks.map((check) => make("li", { class: check.kept ? "good" : "bad" },
+    make("span", { "aria-hidden": "true" }, check.kept ? "✓ " : "✗ "), make("span", { class: "value" }, check.rule), " ",
+    make("span", { class: "muted" }, (check.kept ? "" : "Not kept: ") + check.why)));
+  const by = found.by === "rules" ? "From the record alone." : "Written by " + found.by + ".";
+  fill("review", make("p", {}, found.summary), make("ul", { class: "checks" }, ...rules), make("p", { class: "muted" }, by));
+}
+
 const STAGE_NAMES = { sip: "SIP, wire", end_of_turn: "End of turn", stt: "Speech to text", llm: "LLM, first token", tts: "TTS, first audio", total: "Total" };
 function stages() {
   const header = make("tr", {}, ...["Stage", "p50", "p95", "Budget", ""].map((name, i) => make("th", { scope: "col", class: i && i < 4 ? "number" : null }, name)));
@@ -149,5 +160,5 @@ function start() {
     button.hidden = true;
     document.getElementById("no-audio").hidden = false;
   }
-  head(); tiles(); transcript(seek); fields(); stages(); waterfall(); about();
+  head(); tiles(); transcript(seek); fields(); review(); stages(); waterfall(); about();
 }
