@@ -96,6 +96,8 @@ class CallStarted(Event):
     engines: dict[str, str] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
     """The numbers that turn-taking goes by in this call, where they are not its own defaults."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What came with the call: headers, the trunk, what carriers say of the caller."""
 
 
 @dataclass(frozen=True, slots=True)

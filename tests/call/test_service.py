@@ -73,6 +73,7 @@ async def test_the_number_called_chooses_the_scenario_and_a_refusal_comes_before
             await calling.hang_up()
         await until(lambda: len(results) == 3)
         assert [result.record["scenario"] for result in results] == ["sales", "support", "default"]
+        assert [result.record["variables"] for result in results] == [{}, {"X-Queue": "support"}, {}]
         for user, caller, status in (("nobody", "", 404), ("any", "sip:blocked@127.0.0.1", 603)):
             calling = await phone.dial(address(service.sip, user), caller=caller)
             with pytest.raises(CallNotTaken) as caught:

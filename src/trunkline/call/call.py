@@ -475,6 +475,7 @@ class Call:
             self.clock.wall().isoformat(timespec="milliseconds"),
             self.engines.names(),
             self.settings.turn.changed(),
+            dict(info.variables),
         )
 
     async def _write_record(self, by: str, reason: str) -> CallResult:

@@ -210,6 +210,7 @@ class CallSummary:
             "direction": started.direction if started else "",
             "caller": started.caller if started else "",
             "callee": started.callee if started else "",
+            "variables": started.variables if started else {},
             "leg": started.leg if started else "",
             "scenario": started.scenario if started else "",
             "engines": started.engines if started else {},
