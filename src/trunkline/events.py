@@ -488,6 +488,19 @@ class SpeakingStopped(Event):
     unheard: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Economised(Event):
+    """A stage was over its budget for `turns` turns running: the call goes on with a cheaper choice
+    ("short-context", "fast-model" or "cached-lines")."""
+
+    choice: str
+    stage: str
+    mean_ms: float
+    """What the stage took in those turns."""
+    budget_ms: float
+    turns: int
+
+
 # --- the scenario ---------------------------------------------------------------------------------
 
 

@@ -194,6 +194,7 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
+    fast: LanguageModel | None = None,
     outbound: bool = False,
     line_cache: VoiceCache | None = None,
     model: LanguageModel | None = None,
@@ -223,6 +224,7 @@ def tell(
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
             lines=line_cache,
             tools=tools,
+            fast=fast,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,

@@ -21,6 +21,8 @@ import structlog
 from trunkline.audio.frame import Frame
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.budget import LiveBudget
+from trunkline.call.economy import Economy
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import hand_off
@@ -59,6 +61,7 @@ from trunkline.events import (
     MediaLost,
     OutcomeDecided,
     Resumed,
+    SpeakingStarted,
     SpeakingStopped,
     Trouble,
     TurnEnded,
@@ -101,6 +104,8 @@ class Engines:
     tts: TextToSpeech
     lines: VoiceCache | None = None
     """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
+    fast: LanguageModel | None = None
+    """For simple turns, once the budget asks for it."""
     voice: str = ""
     """The first voice's spec, by which its lines are known."""
     tools: RunsTools | None = None
@@ -134,6 +139,8 @@ class Call:
     recorder: RunRecorder | None = None
     facts: dict[str, str] = field(default_factory=dict)
     listeners: Sequence[EventListener] = ()
+    _budget: LiveBudget = field(init=False)
+    _economy: Economy | None = None
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -156,6 +163,8 @@ class Call:
         """The whole call. Never raises for anything that happens in it; the result tells."""
         self._ended = asyncio.get_running_loop().create_future()
         self._log.subscribe(self._summary.add)
+        self._budget = LiveBudget(self.settings.budget)
+        self._log.subscribe(self._watch_budget)
         for listener in self.listeners:
             self._log.subscribe(listener)
         if self.recorder is not None:
@@ -267,11 +276,11 @@ class Call:
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
         model = model_reporting_to(self.engines.llm, self._engine_failed)
+        own = LocalBrain(clock=self.clock)
         local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
+        self._economy = Economy(self.settings.budget, model, own if local else model, self.engines.fast, own)
         tools = Tools(
             play=play,
-            model=model,
-            simple_model=LocalBrain(clock=self.clock) if local else model,
             speaker=self._speaker,
             settings=self.settings,
             clock=self.clock,
@@ -285,6 +294,7 @@ class Call:
             ).begin,
             start_timer=self._start_timer,
             recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
+            economy=self._economy,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -320,6 +330,17 @@ class Call:
             self._outcome = event.outcome
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
+
+    def _watch_budget(self, event: Event) -> None:
+        """Each turn's row, as soon as it is complete."""
+        ledger = self._summary.ledger
+        row = ledger.rows[-1] if ledger.rows else None
+        if not isinstance(event, SpeakingStarted) or row is None or row.generation != event.generation:
+            return
+        if (found := self._budget.add(row, event.at, ledger.wire_delay)) is not None:
+            self._emit(found)
+            if self._economy is not None:
+                self._economy.move(found)
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""

@@ -72,12 +72,16 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     tts = _one_voice(settings.tts, clock)
     prices_in_force()  # a wrong table is told now, not when the first call ends
     everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
+    spec = settings.call.budget.llm if "fast-model" in settings.call.budget.allowed else ""
+    fast = make_llm(spec, clock) if spec else None
+    if fast is not None:
+        everything.append(fast)
     try:
         for engine in everything:
             await engine.start()
         first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
         async with Toolbox(settings.tools) as tools:
-            yield Engines(stt, llm, tts, cache_for(settings.call), first, tools)
+            yield Engines(stt, llm, tts, lines=cache_for(settings.call), fast=fast, voice=first, tools=tools)
     finally:
         for engine in everything:
             await engine.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trunkline.call.budget import BudgetSettings
 from trunkline.turn.policy import TurnPolicy
 
 
@@ -13,6 +14,7 @@ class CallSettings:
     """Times are seconds. The configuration file's `[call]` and `[turn]` tables are read into this."""
 
     turn: TurnPolicy = field(default_factory=TurnPolicy)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     vad: str = "silero"
     """Which voice activity detector: "silero", "gate" or "energy"."""
     voice: str = ""
