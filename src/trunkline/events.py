@@ -218,6 +218,14 @@ class EngineEndOfTurn(Event):
     probability: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class SoundedEnd(Event):
+    """How the speech that was last heard at `until` sounded: how probably it was the end of a turn."""
+
+    probability: float
+    until: float
+
+
 # --- turn-taking: its inputs beside the above, and its decisions ------------------------------------
 
 

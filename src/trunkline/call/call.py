@@ -35,6 +35,7 @@ from trunkline.call.play import Play
 from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
+from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
@@ -106,6 +107,8 @@ class Engines:
     """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
     fast: LanguageModel | None = None
     """For simple turns, once the budget asks for it."""
+    ends: SoundedEnds | None = None
+    """How pauses sounded, where the acoustic model is there."""
     voice: str = ""
     """The first voice's spec, by which its lines are known."""
     tools: RunsTools | None = None
@@ -236,7 +239,9 @@ class Call:
         )
         if (maker := self._line_maker()) is not None:
             voice = maker.cached(voice)
-        listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
+        listener = Listener(
+            self.engines.stt, ListenOptions(rate, language), self.clock, self._emit, self.engines.ends
+        )
         try:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:

@@ -35,6 +35,8 @@ class CallSettings:
     simple_turns: Literal["brain", "model"] = "brain"
     """Who answers a yes, a no, a number or a named choice that typed understanding is sure of: the
     local brain, at once and without cost, or the model that leads the call."""
+    smart_turn: str = "auto"
+    """The acoustic model of end of turn: "auto" where its package is installed, "off", or an ONNX file."""
     line_cache: str = "auto"
     """Folder in which fixed lines are kept as sound between runs: "auto" for the user's cache folder, empty
     for memory alone. Lines with a contact's data are never written."""

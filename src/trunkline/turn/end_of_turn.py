@@ -16,6 +16,7 @@ from trunkline.events import Answer, Expectation
 from trunkline.turn.asked import DICTATED, answered
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.rhythm import Rhythm
+from trunkline.turn.sounded import by_sound
 from trunkline.turn.wording import count_digits, plain_words
 
 _SURE = 0.8
@@ -23,8 +24,11 @@ _UNSURE = 0.45
 _RHYTHM_MARGIN = 1.15
 
 
-def silence_wanted(text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPolicy) -> tuple[float, str]:
-    """Seconds of silence after which these words are the whole turn, and the policy that said so."""
+def silence_wanted(
+    text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPolicy, sounded: float | None = None
+) -> tuple[float, str]:
+    """Seconds of silence after which these words are the whole turn, and the policy that said so. `sounded`:
+    how likely the sound of the last words was an end, where somebody could say."""
     if not policy.adaptive:
         return policy.silence, "silence"
     if not text:
@@ -43,6 +47,7 @@ def silence_wanted(text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPo
     else:
         longest = max(policy.unfinished, policy.silence)
         seconds, why = longest - (longest - policy.silence) * max(0.0, whole - 0.15) / _UNSURE, "unfinished"
+    seconds, why = by_sound(seconds, why, whole, sounded, policy)
     usual = rhythm.usual() * _RHYTHM_MARGIN
     if whole < 0.85 and usual > seconds:
         return min(usual, max(policy.unfinished, policy.silence)), "rhythm"
