@@ -218,6 +218,14 @@ class EngineEndOfTurn(Event):
     probability: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class SoundedEnd(Event):
+    """How the speech that was last heard at `until` sounded: how probably it was the end of a turn."""
+
+    probability: float
+    until: float
+
+
 # --- turn-taking: its inputs beside the above, and its decisions ------------------------------------
 
 
@@ -486,6 +494,19 @@ class SpeakingStopped(Event):
     """The words the caller heard, as far as playout tells."""
     complete: bool
     unheard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Economised(Event):
+    """A stage was over its budget for `turns` turns running: the call goes on with a cheaper choice
+    ("short-context", "fast-model" or "cached-lines")."""
+
+    choice: str
+    stage: str
+    mean_ms: float
+    """What the stage took in those turns."""
+    budget_ms: float
+    turns: int
 
 
 # --- the scenario ---------------------------------------------------------------------------------

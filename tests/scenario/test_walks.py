@@ -175,7 +175,7 @@ def test_a_caller_who_never_stops_is_told_goodbye(name: str, lines: list[str]) -
 
 
 SCENARIO = load_scenario("lead_qualification")
-TOOLS = [tool.name for tool in offered(SCENARIO, State(now=MONDAY, step="opening"))]
+TOOLS = [tool.name for tool in offered(SCENARIO)]
 calls = st.tuples(
     st.sampled_from([*TOOLS, "go_to_step", "rm_rf", ""]),
     st.dictionaries(

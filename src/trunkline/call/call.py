@@ -21,7 +21,9 @@ import structlog
 from trunkline.audio.frame import Frame
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.budget import LiveBudget
 from trunkline.call.consult import Asking
+from trunkline.call.economy import Economy
 from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
@@ -62,6 +64,7 @@ from trunkline.events import (
     MediaLost,
     OutcomeDecided,
     Resumed,
+    SpeakingStarted,
     SpeakingStopped,
     TransferDone,
     Trouble,
@@ -121,6 +124,8 @@ class Call:
     listeners: Sequence[EventListener] = ()
     dial: Dial | None = None
     """How persons are called whom this call may be handed to; None: only the caller's own end can."""
+    _budget: LiveBudget = field(init=False)
+    _economy: Economy | None = None
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -143,6 +148,8 @@ class Call:
         """The whole call. Never raises for anything that happens in it; the result tells."""
         self._ended = asyncio.get_running_loop().create_future()
         self._log.subscribe(self._summary.add)
+        self._budget = LiveBudget(self.settings.budget)
+        self._log.subscribe(self._watch_budget)
         for listener in self.listeners:
             self._log.subscribe(listener)
         if self.recorder is not None:
@@ -214,7 +221,9 @@ class Call:
         )
         if (maker := self._line_maker()) is not None:
             voice = maker.cached(voice)
-        listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
+        listener = Listener(
+            self.engines.stt, ListenOptions(rate, language), self.clock, self._emit, self.engines.ends
+        )
         try:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:
@@ -254,11 +263,11 @@ class Call:
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
         model = model_reporting_to(self.engines.llm, self._engine_failed)
+        own = LocalBrain(clock=self.clock)
         local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
+        self._economy = Economy(self.settings.budget, model, own if local else model, self.engines.fast, own)
         tools = Tools(
             play=play,
-            model=model,
-            simple_model=LocalBrain(clock=self.clock) if local else model,
             speaker=self._speaker,
             settings=self.settings,
             clock=self.clock,
@@ -272,6 +281,7 @@ class Call:
             ).begin,
             start_timer=self._start_timer,
             recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
+            economy=self._economy,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -311,6 +321,17 @@ class Call:
             self._outcome = self._outcome or "transferred"
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
+
+    def _watch_budget(self, event: Event) -> None:
+        """Each turn's row, as soon as it is complete."""
+        ledger = self._summary.ledger
+        row = ledger.rows[-1] if ledger.rows else None
+        if not isinstance(event, SpeakingStarted) or row is None or row.generation != event.generation:
+            return
+        if (found := self._budget.add(row, event.at, ledger.wire_delay)) is not None:
+            self._emit(found)
+            if self._economy is not None:
+                self._economy.move(found)
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""

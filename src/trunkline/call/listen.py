@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from trunkline.audio.frame import Frame
+from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.voice_batch import Track, VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError
@@ -35,6 +36,7 @@ class Listener:
         options: ListenOptions,
         clock: Clock,
         emit: Callable[[Event], None],
+        ends: SoundedEnds | None = None,
     ) -> None:
         self._engines = list(engines)
         self._options = options
@@ -44,6 +46,9 @@ class Listener:
         self._track: Track | None = None
         self._expectation: Expectation | None = None
         self._tones: ToneDetector | None = None
+        self._ends = ends.ear(options.rate, emit) if ends is not None else None
+        self._speech = 0.0
+        """When the latest speech began."""
 
     async def open(self, batch: VoiceBatch, vad: str) -> None:
         """Open the first engine that opens. Raises its `EngineError` when none does."""
@@ -68,6 +73,8 @@ class Listener:
         """20 ms of the caller. `tones`: whether a beep in them is to be told."""
         if self._recognition is not None:
             self._recognition.push(frame)
+        if self._ends is not None:
+            self._ends.push(frame)
         if self._track is not None:
             self._track.push(frame)
         if tones:
@@ -88,6 +95,10 @@ class Listener:
             elif isinstance(event, SpeechStopped):
                 self._recognition.speech_stopped(event.until)
         self._emit(event)
+        if isinstance(event, SpeechStarted):
+            self._speech = event.since
+        elif isinstance(event, SpeechStopped) and self._ends is not None:
+            self._ends.paused(self._speech, event.until)
 
     def expect(self, expectation: Expectation) -> None:
         """What the agent asks now."""
@@ -126,6 +137,8 @@ class Listener:
         recognition, self._recognition = self._recognition, None
         if self._track is not None:
             self._track.close()
+        if self._ends is not None:
+            self._ends.close()
         if recognition is not None:
             with suppress(EngineError):  # it is being thrown away
                 await recognition.close()

@@ -22,6 +22,7 @@ from trunkline.call.log import Listener as EventListener
 from trunkline.call.play import Play
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
+from trunkline.call.sounded_end import ends_for
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import RecordError, TrunklineError
@@ -72,15 +73,29 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     tts = _one_voice(settings.tts, clock)
     prices_in_force()  # a wrong table is told now, not when the first call ends
     everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
+    spec = settings.call.budget.llm if "fast-model" in settings.call.budget.allowed else ""
+    fast = make_llm(spec, clock) if spec else None
+    if fast is not None:
+        everything.append(fast)
+    ends = ends_for(settings.call.smart_turn, clock, _no_ends)
     try:
         for engine in everything:
             await engine.start()
+        if ends is not None:
+            await ends.start()
         first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
         async with Toolbox(settings.tools) as tools:
-            yield Engines(stt, llm, tts, cache_for(settings.call), first, tools)
+            lines = cache_for(settings.call)
+            yield Engines(stt, llm, tts, lines=lines, fast=fast, ends=ends, voice=first, tools=tools)
     finally:
+        if ends is not None:
+            await ends.close()
         for engine in everything:
             await engine.close()
+
+
+def _no_ends(error: TrunklineError) -> None:
+    logger.error("end of turn goes on without its acoustic model", error=str(error))
 
 
 def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:

@@ -28,6 +28,7 @@ from trunkline.events import (
     GenerationStarted,
     HungUp,
     Partial,
+    SoundedEnd,
     SpeakingStarted,
     SpeakingStopped,
     SpeechStarted,
@@ -77,6 +78,7 @@ class TurnTaking(Turns):
             Partial: self._words,
             Final: self._words,
             EngineEndOfTurn: self._engine_end,
+            SoundedEnd: self._sounded_end,
             Dtmf: self._key,
             Expecting: self._expecting,
             SpeakingStarted: self._agent_started,
@@ -263,6 +265,9 @@ class TurnTaking(Turns):
     def _engine_end(self, event: EngineEndOfTurn) -> None:
         if event.probability >= _ENGINE_SURE and self._phase is Phase.OPEN:
             self._now.engine_done = True
+
+    def _sounded_end(self, event: SoundedEnd) -> None:
+        self._now.end_sound = (event.until, event.probability)
 
     def _key(self, event: Dtmf) -> None:
         if self._audible is not None:
