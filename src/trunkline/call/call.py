@@ -28,7 +28,7 @@ from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
 from trunkline.call.openers import Openers
-from trunkline.call.play import Play
+from trunkline.call.play import Play, settings_for
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
@@ -153,6 +153,7 @@ class Call:
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
         self._ended = asyncio.get_running_loop().create_future()
+        self.settings = settings_for(self.play, self.settings)
         self._log.subscribe(self._summary.add)
         for listener in self.listeners:
             self._log.subscribe(listener)
