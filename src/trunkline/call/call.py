@@ -412,6 +412,8 @@ class Call:
         result = await hand_off(self.leg, action, self.clock, self._emit)
         self._handing_over = False
         if result == "transferred":
+            if self._thinker is not None:
+                self._thinker.handed_over()
             self._outcome = self._outcome or "transferred"
             self._end("agent", f"transferred to {action.target}")
         elif self._thinker is not None:
