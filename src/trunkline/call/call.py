@@ -33,7 +33,7 @@ from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
 from trunkline.call.openers import Openers
-from trunkline.call.play import Play
+from trunkline.call.play import Play, settings_for
 from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
@@ -147,6 +147,7 @@ class Call:
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
         self._ended = asyncio.get_running_loop().create_future()
+        self.settings = settings_for(self.play, self.settings)
         self._log.subscribe(self._summary.add)
         self._budget = LiveBudget(self.settings.budget)
         self._log.subscribe(self._watch_budget)
@@ -444,6 +445,8 @@ class Call:
         finally:
             self._handoff = None
         if ending is not None:
+            if result == "transferred" and self._thinker is not None:
+                self._thinker.handed_over()
             self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)

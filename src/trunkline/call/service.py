@@ -19,7 +19,7 @@ from trunkline.call.after_call import AfterCalls
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.fixed_lines import LineMaker, cache_for
 from trunkline.call.log import Listener as EventListener
-from trunkline.call.play import Play
+from trunkline.call.play import Play, settings_for
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
 from trunkline.call.sounded_end import ends_for
@@ -174,7 +174,8 @@ class CallService:
     async def prepare(self, play: Play, rate: int = 8000) -> None:
         """Make a play's fixed lines before its first call, for legs of this rate."""
         if self.engines.lines is not None:
-            maker = LineMaker(self.engines.tts, self.engines.lines, self.settings.call, self.engines.voice)
+            settings = settings_for(play, self.settings.call)
+            maker = LineMaker(self.engines.tts, self.engines.lines, settings, self.engines.voice)
             made: list[Prepared] = []
             await maker.prepare(play, {}, rate, made.append)
             total = sum(made, Prepared())

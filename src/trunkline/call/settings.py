@@ -18,7 +18,9 @@ class CallSettings:
     vad: str = "silero"
     """Which voice activity detector: "silero", "gate" or "energy"."""
     voice: str = ""
-    words_per_minute: int = 160
+    """Empty: the scenario's, or else the engine's own."""
+    words_per_minute: int = 0
+    """0: the scenario's pace."""
     language: str = "en"
     sentence_pause: float = 0.16
     """Silence between two sentences of one answer."""

@@ -24,9 +24,9 @@ from trunkline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from trunkline.call.scenario_file import ScenarioFile
     from trunkline.cli.results import ResultPrinter
     from trunkline.config.settings import Settings
-    from trunkline.scenario.play import ScenarioPlay
 
 CARRIERS_PANEL = "Carriers"
 
@@ -86,8 +86,10 @@ def serve(
 
     SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while ([service] drain_time),
     then are told goodbye. A second one ends at once. With --json, one line a call, as it ends.
+
+    The scenario's file is read again when it changes. A broken one changes nothing; a call keeps its version.
     """
-    from trunkline.cli.options import load_play
+    from trunkline.call.scenario_file import ScenarioFile
     from trunkline.cli.results import ResultPrinter
     from trunkline.cli.running import run
 
@@ -106,11 +108,11 @@ def serve(
         browser__bind=("--browser", browser),
         record__folder=("--runs", runs),
     )
-    play = load_play(scenario)
-    run(_serve(with_log(loaded.settings), play, ResultPrinter(as_json=as_json)))
+    leading = ScenarioFile(scenario, (tool.name for tool in loaded.settings.integrations.tools))
+    run(_serve(with_log(loaded.settings), leading, ResultPrinter(as_json=as_json)))
 
 
-async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter) -> None:
+async def _serve(settings: Settings, leading: ScenarioFile, printer: ResultPrinter) -> None:
     from trunkline.call.carrier_service import open_carriers
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
@@ -130,17 +132,20 @@ async def _serve(settings: Settings, play: ScenarioPlay, printer: ResultPrinter)
 
         async with stopped_by_signals(say_that_it_stops) as stop:
             host, port = service.sip.address
-            printer.note(
-                f"answering calls to sip:{settings.sip.user}@{host}:{port} with {play.name}; Ctrl-C stops"
-            )
+            address = f"sip:{settings.sip.user}@{host}:{port}"
+            printer.note(f"answering calls to {address} with {leading.play.name}; Ctrl-C stops")
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
                 if name == "browser":
                     printer.note(f"talk from http://{carrier_host}:{carrier_port}/browser/talk")
             service.sip.tell = lambda line: print(line, flush=True)
-            preparing = asyncio.create_task(service.prepare(play), name="fixed lines")
+            beside = [
+                asyncio.create_task(service.prepare(leading.play), name="fixed lines"),
+                asyncio.create_task(leading.watch(service.clock), name="watch the scenario"),
+            ]
             try:
-                await carriers.serve(lambda _: play, stop, on_result=printer.result)
+                await carriers.serve(lambda _: leading.play, stop, on_result=printer.result)
             finally:
-                preparing.cancel()
-                await asyncio.gather(preparing, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)

@@ -101,10 +101,14 @@ def _copied(talk: Conversation) -> Conversation:
         notes=list(talk.notes),
         refusals=list(talk.refusals),
         blocked=list(talk.blocked),
+        called=list(talk.called),
+        timers=list(talk.timers),
     )
 
 
-def _plain(line: CallerLine) -> str | dict[str, str]:
+def _plain(line: CallerLine) -> str | dict[str, Any]:
     if line.say is not None:
         return line.say
+    if line.wait is not None:
+        return {"wait": line.wait}
     return {"keys": line.keys} if line.keys is not None else {"transfer": line.transfer or ""}
