@@ -54,7 +54,15 @@ class EngineEntry:
     @property
     def lacks(self) -> list[str]:
         """The modules it needs that are not installed here. Imports none of them."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return [name for name in self.needs if not _is_there(name)]
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module is installed. Of a dotted name only the packages around it are imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # a package around it is not there
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,12 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "azure",
         "Azure's recogniser, custom models",
         needs=("httpx", "websockets"),
+    ),
+    "google": EngineEntry(
+        f"{_HERE}.stt.google:GoogleSpeech",
+        "google",
+        "Google Cloud Speech v2",
+        needs=("google.cloud.speech_v2",),
     ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
