@@ -138,7 +138,8 @@ async def test_closing_tells_the_service() -> None:
         async with asyncio.timeout(LIMIT):
             await server.first_sound.wait()
             await recognition.close()
-            while not server.ended.is_set():  # the library tells it without waking a loop that sleeps
+            # The library tells it without waking a loop that sleeps.
+            while not server.ended.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
