@@ -122,6 +122,15 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "Google Cloud Speech v2",
         needs=("google.cloud.speech_v2",),
     ),
+    "vosk": EngineEntry(
+        f"{_HERE}.stt.vosk:Vosk", "vosk", "Vosk with a model folder, on this machine", needs=("vosk",)
+    ),
+    "sherpa": EngineEntry(
+        f"{_HERE}.stt.sherpa:Sherpa",
+        "sherpa",
+        "sherpa-onnx with a streaming transducer's folder, on this machine",
+        needs=("sherpa_onnx",),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),
@@ -164,6 +173,12 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
     "flite": EngineEntry(f"{_HERE}.tts.flite:Flite", about="flite, from the system's libflite"),
     "espeak": EngineEntry(
         f"{_HERE}.tts.espeak:Espeak", about="espeak-ng from its package, in a process of its own"
+    ),
+    "piper": EngineEntry(
+        f"{_HERE}.tts.piper:Piper",
+        "piper",
+        "Piper with a voice file, in processes of its own",
+        needs=("piper",),
     ),
     "elevenlabs": EngineEntry(
         f"{_HERE}.tts.elevenlabs:ElevenLabs",
