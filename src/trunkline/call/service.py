@@ -34,6 +34,7 @@ from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.providers.stt_failover import FailoverSpeechToText
 from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
 
@@ -68,7 +69,8 @@ class ServiceSettings:
 @asynccontextmanager
 async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncIterator[Engines]:
     """All engines, started; stopped again on leaving. A failed start raises its `EngineError`."""
-    stt = [make_stt(spec, clock) for spec in settings.stt]
+    recognisers = [make_stt(spec, clock) for spec in settings.stt]
+    stt = [FailoverSpeechToText(recognisers, clock, tell=_engine_failed)]
     llm = _one_model(settings.llm, clock)
     tts = _one_voice(settings.tts, clock)
     prices_in_force()  # a wrong table is told now, not when the first call ends

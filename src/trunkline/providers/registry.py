@@ -54,7 +54,15 @@ class EngineEntry:
     @property
     def lacks(self) -> list[str]:
         """The modules it needs that are not installed here. Imports none of them."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return [name for name in self.needs if not _is_there(name)]
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module is installed. Of a dotted name only the packages around it are imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # a package around it is not there
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,21 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "Azure's recogniser, custom models",
         needs=("httpx", "websockets"),
     ),
+    "google": EngineEntry(
+        f"{_HERE}.stt.google:GoogleSpeech",
+        "google",
+        "Google Cloud Speech v2",
+        needs=("google.cloud.speech_v2",),
+    ),
+    "vosk": EngineEntry(
+        f"{_HERE}.stt.vosk:Vosk", "vosk", "Vosk with a model folder, on this machine", needs=("vosk",)
+    ),
+    "sherpa": EngineEntry(
+        f"{_HERE}.stt.sherpa:Sherpa",
+        "sherpa",
+        "sherpa-onnx with a streaming transducer's folder, on this machine",
+        needs=("sherpa_onnx",),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),
@@ -150,6 +173,12 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
     "flite": EngineEntry(f"{_HERE}.tts.flite:Flite", about="flite, from the system's libflite"),
     "espeak": EngineEntry(
         f"{_HERE}.tts.espeak:Espeak", about="espeak-ng from its package, in a process of its own"
+    ),
+    "piper": EngineEntry(
+        f"{_HERE}.tts.piper:Piper",
+        "piper",
+        "Piper with a voice file, in processes of its own",
+        needs=("piper",),
     ),
     "elevenlabs": EngineEntry(
         f"{_HERE}.tts.elevenlabs:ElevenLabs",
