@@ -76,7 +76,10 @@ class EngineOption:
 
 _HERE = "trunkline.providers"
 
+_MRCP = "a server of MRCPv2 that you run, as sip:HOST:PORT"
+
 SPEECH_TO_TEXT: dict[str, EngineEntry] = {
+    "mrcp": EngineEntry(f"{_HERE}.stt.mrcp:Mrcp", about=_MRCP),
     "embedded": EngineEntry(
         f"{_HERE}.stt.pocketsphinx:PocketSphinx",
         about="pocketsphinx with a grammar for each question; for demonstrations and tests",
@@ -167,6 +170,7 @@ LANGUAGE_MODELS: dict[str, EngineEntry] = {
 }
 
 TEXT_TO_SPEECH: dict[str, EngineEntry] = {
+    "mrcp": EngineEntry(f"{_HERE}.tts.mrcp:MrcpVoices", about=_MRCP),
     "embedded": EngineEntry(
         f"{_HERE}.tts.embedded:Embedded", about="flite where this machine has it, else espeak-ng"
     ),
