@@ -192,8 +192,9 @@ class TurnTaking(Turns):
             event = replace(event, text="")
             text = ""
         if self._is_late(event):
-            # Whatever it adds is said with the next turn; it does not make one.
-            self._now.carried = f"{self._now.carried} {self._now.words.unspent(text)}".strip()
+            # Whatever a final adds is said with the next turn; it does not make one.
+            if isinstance(event, Final):
+                self._now.carried = f"{self._now.carried} {self._now.words.unspent(text)}".strip()
             return
         before = self._now.text
         self._take_words(event)
@@ -215,15 +216,16 @@ class TurnTaking(Turns):
             now.engine_done = False
 
     def _is_late(self, event: Partial | Final) -> bool:
-        """A final that comes once the agent is audible, with no sound since its turn ended."""
+        """Words that come once the agent is audible, with no sound since its turn ended: a slow
+        recogniser is still busy with that turn. Partials are its own as long as its final has not come."""
+        words = self._now.words
         return (
-            isinstance(event, Final)
-            and self._sealed
+            self._sealed
             and self._speech is None
             and self._now.until is None
-            and not self._now.words.text
+            and not words.text
             and event.at <= self._ended_at + _LATE
-            and (bool(self._now.words.spent) or not self._ended_text)
+            and (words.spent or (isinstance(event, Final) and not self._ended_text))
         )
 
     def _words_changed(self, event: Partial | Final) -> None:
