@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:tests .venv/bin/python tests/calls/save_replays.py
 
-Each is a call of `test_turn_taking.py` or `test_answering_machine.py`. What changed, the difference of the files says: read it before they
-are committed.
+Each is a call of `test_turn_taking.py` or `test_answering_machine.py`. What changed, the difference of the
+files says: read it before they are committed.
 """
 
 from __future__ import annotations
