@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,6 +112,8 @@ def serve(
 
 
 async def _serve(settings: Settings, leading: ScenarioFile, printer: ResultPrinter) -> None:
+    import asyncio
+
     from trunkline.call.carrier_service import open_carriers
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
