@@ -11,7 +11,7 @@ BIN := .venv/bin
 help: ## list the targets
 	@echo "Trunkline: phone calls in which an AI agent talks with a person."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo PERSONA=rick ARGS=\"--outbound\"     another prospect, and flags for trunkline demo"
 	@echo "  make test ARGS=\"tests/sip -k parse\"          flags and paths for pytest"
