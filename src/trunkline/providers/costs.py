@@ -1,9 +1,9 @@
 """What a call cost: a fold over its events, and a table of prices that people can edit.
 
 Tokens come from `GenerationDone` (what the model said it used), characters from `SynthesisStarted`,
-seconds of recognition from the call's own length, since most hosted recognisers bill the open stream; from the
-caller's speech for those that are sent nothing else. What an
-engine costs that is not in the table is unknown, and said to be so: a sum with a hole in it is no sum.
+seconds of recognition from the call's own length, since most hosted recognisers bill the open stream, or from
+the caller's speech for those that are sent nothing else. What an engine costs that is not in the table is
+unknown, and said to be so: a sum with a hole in it is no sum.
 
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine took
 over in the middle of a call, its use is counted under the first one's name.
