@@ -50,6 +50,8 @@ class EngineEntry:
     about: str = ""
     package: str = ""
     needs: tuple[str, ...] = ()
+    plugins: bool = False
+    """It stands for many: `NAME:PLUGIN`, whose options are the plugin's."""
 
     @property
     def lacks(self) -> list[str]:
@@ -134,6 +136,13 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "sherpa-onnx with a streaming transducer's folder, on this machine",
         needs=("sherpa_onnx",),
     ),
+    "livekit": EngineEntry(
+        f"{_HERE}.stt.livekit:LiveKitSpeechToText",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),
@@ -163,6 +172,13 @@ LANGUAGE_MODELS: dict[str, EngineEntry] = {
     ),
     "gemini": EngineEntry(
         f"{_HERE}.llm.gemini:GeminiLanguageModel", "gemini", "Google's Gemini", needs=("httpx",)
+    ),
+    "livekit": EngineEntry(
+        f"{_HERE}.llm.livekit:LiveKitLanguageModel",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
     ),
     "fake": EngineEntry(
         f"{_HERE}.llm.fake:FakeLanguageModel", about="set words at a set speed, for benchmarks and tests"
@@ -212,6 +228,13 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
         f"{_HERE}.tts.google:GoogleVoices", "google", "Google Cloud's Neural2 and Chirp", needs=("httpx",)
     ),
     "playht": EngineEntry(f"{_HERE}.tts.playht:PlayHT", about="PlayHT; the service ended in December 2025"),
+    "livekit": EngineEntry(
+        f"{_HERE}.tts.livekit:LiveKitTextToSpeech",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
+    ),
     "fake": EngineEntry(
         f"{_HERE}.tts.fake:FakeTextToSpeech", about="a tone at a set speed, for benchmarks and tests"
     ),
@@ -300,8 +323,14 @@ def _options(build: Callable[..., object]) -> dict[str, EngineOption]:
 def _make(kind: str, spec: str | EngineSpec, clock: Clock) -> object:
     if isinstance(spec, str):
         spec = parse_spec(spec)
-    entry = _entry(kind, spec.name)
-    build = _load(kind, spec.name, entry)
+    name, _, plugin = spec.name.partition(":")
+    entry = _entry(kind, name)
+    build = _load(kind, name, entry)
+    if entry.plugins or plugin:
+        if not entry.plugins or not plugin:
+            hint = f"Write {name}:NAME" if entry.plugins else f"Write {name}"
+            raise ConfigError(f"{spec.name!r} names no engine", where=f"--{kind}", hint=hint)
+        return build(clock=clock, plugin=plugin, options=spec.options)
     known = _options(build)
     values: dict[str, Any] = {}
     for key, text in spec.options.items():
