@@ -13,6 +13,7 @@ import re
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 import structlog
 
@@ -388,6 +389,7 @@ class SipEndpoint:
             return str(probe.getsockname()[0])
 
 
+@lru_cache(maxsize=1_024)
 def _is_address(host: str) -> bool:
     if not host[:1].isdigit() and ":" not in host:
         return False  # Most names need no more than this look.
