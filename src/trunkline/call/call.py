@@ -28,6 +28,7 @@ from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
+from trunkline.call.hold import Hold
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
@@ -139,6 +140,7 @@ class Call:
     _must_end: str = ""
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
+    _hold: Hold = field(default_factory=Hold)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -299,10 +301,11 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame, tones=self._floor.wants_tones)
+            self._listener.hear(self._hold.heard(frame), tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
-        pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        speaker = None if self._hold.on else self._speaker
+        pcm = speaker.next_frame(at) if speaker is not None else None
         if pcm is None and self._handoff is not None:
             pcm = self._handoff.next_frame()
         if self._listener is not None:
@@ -315,6 +318,7 @@ class Call:
 
     def _emit(self, event: Event) -> None:
         """Everything that happens, in order."""
+        self._hold.note(event)
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
