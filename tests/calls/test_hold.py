@@ -9,6 +9,7 @@ from array import array
 from calls.story import PLAIN_SETTINGS, SmallTalk
 from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, Engines
+from trunkline.call.loss import LossLimit
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.events import (
@@ -17,6 +18,8 @@ from trunkline.events import (
     HoldEnded,
     HoldStarted,
     Interrupted,
+    MediaBack,
+    MediaLost,
     SpeakingStopped,
     SpeechStarted,
 )
@@ -84,3 +87,28 @@ def test_after_a_hold_the_caller_is_waited_for_anew() -> None:
     silent = [event.at - zero for event in events if isinstance(event, CallerSilent)]
     assert not [at for at in silent if 15.0 < at < 40.0]
     assert [at for at in silent if at > 40.0]
+
+
+def test_a_loss_that_proves_to_be_a_hold_does_not_end_the_call() -> None:
+    async def story(clock: VirtualClock) -> list[float]:
+        ended: list[float] = []
+        begun = clock.now()
+        with LossLimit(clock, 20.0, lambda: ended.append(clock.now() - begun)) as loss:
+            loss.note(MediaLost(clock.now(), 5.0))
+            loss.note(MediaLost(clock.now(), 6.0))
+            loss.note(HoldStarted(clock.now()))
+            await clock.sleep(100.0)
+            assert not ended
+            loss.note(HoldEnded(clock.now()))
+            loss.note(MediaLost(clock.now(), 5.0))
+            await clock.sleep(14.0)
+            loss.note(MediaBack(clock.now()))
+            await clock.sleep(50.0)
+            assert not ended
+            loss.note(MediaLost(clock.now(), 5.0))
+            await clock.sleep(16.0)
+            loss.note(MediaLost(clock.now(), 21.0))
+        await clock.sleep(100.0)
+        return ended
+
+    assert run_virtual(story) == [179.0]
