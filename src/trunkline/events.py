@@ -133,6 +133,16 @@ class MediaBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HoldStarted(Event):
+    """The other end has put us on hold: it does not listen, and what it sends is music at best."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded(Event):
+    """It listens again."""
+
+
+@dataclass(frozen=True, slots=True)
 class HungUp(Event):
     """The other end, or the network, ended the call."""
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -28,14 +27,17 @@ from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
+from trunkline.call.hold import Hold
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
+from trunkline.call.loss import LossLimit
 from trunkline.call.openers import Openers
 from trunkline.call.play import Play, settings_for
 from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
+from trunkline.call.result import CallResult, written
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
@@ -44,7 +46,7 @@ from trunkline.call.think import Thinker
 from trunkline.call.tool_work import ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
-from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
+from trunkline.errors import CallRefused, EngineError, SipError, TrunklineError, Verdict
 from trunkline.events import (
     AnsweredBy,
     Answerer,
@@ -60,7 +62,6 @@ from trunkline.events import (
     Interrupted,
     LinesPrepared,
     MailboxReady,
-    MediaBack,
     MediaLost,
     OutcomeDecided,
     Resumed,
@@ -98,17 +99,6 @@ HANG_UP_LIMIT = 10.0
 logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """How a call ended, and everything known of it. `record` is what `call.json` holds."""
-
-    by: str
-    reason: str
-    outcome: str
-    record: dict[str, Any]
-    transcript: str = ""
-
-
 @dataclass(slots=True, eq=False)
 class Call:
     """One call on one leg. Make it, `await run()` once."""
@@ -134,11 +124,11 @@ class Call:
     _listener: Listener | None = None
     _ended: asyncio.Future[tuple[str, str]] = field(init=False)
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    _lost_timer: asyncio.TimerHandle | None = None
     _outcome: str = ""
     _must_end: str = ""
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
+    _hold: Hold = field(default_factory=Hold)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -175,7 +165,15 @@ class Call:
             async with asyncio.timeout(HANG_UP_LIMIT):
                 await self.leg.hang_up(reason)
         self._log.add(CallEnded(self.clock.now(), by, reason, self._outcome or f"ended by {by}"))
-        return await self._write_record(by, reason)
+        return await written(
+            by,
+            reason,
+            leg=self.leg,
+            summary=self._summary,
+            finished=self.finished(),
+            recorder=self.recorder,
+            now=self.clock.now(),
+        )
 
     async def _guarded(self) -> tuple[str, str]:
         """Who ended the call and why, whatever went wrong in it."""
@@ -299,10 +297,11 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame, tones=self._floor.wants_tones)
+            self._listener.hear(self._hold.heard(frame), tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
-        pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        speaker = None if self._hold.on else self._speaker
+        pcm = speaker.next_frame(at) if speaker is not None else None
         if pcm is None and self._handoff is not None:
             pcm = self._handoff.next_frame()
         if self._listener is not None:
@@ -315,6 +314,7 @@ class Call:
 
     def _emit(self, event: Event) -> None:
         """Everything that happens, in order."""
+        self._hold.note(event)
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
@@ -383,10 +383,16 @@ class Call:
         self._emit(Expecting(self.clock.now(), action.expectation, action.silence))
 
     async def _leg_events(self) -> None:
+        lost = partial(self._end, "network", "no audio came any more")
+        with LossLimit(self.clock, self.settings.media_lost_limit, lost) as loss:
+            await self._follow(loss)
+
+    async def _follow(self, loss: LossLimit) -> None:
         async for event in self.leg.events():
             if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
                 continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
+            loss.note(event)
             match event:
                 case HungUp() if self._handoff is not None and self._handoff.leaving:
                     # Trunks hang up as soon as a transfer is through; its result is on its way.
@@ -396,14 +402,6 @@ class Call:
                     self._end("caller", event.reason)
                 case MediaLost() if self._thinker is not None:
                     self._thinker.audio_lost(event.seconds)
-                    if self._lost_timer is None:
-                        limit = event.at + self.settings.media_lost_limit - event.seconds
-                        self._lost_timer = self._at(
-                            limit, lambda: self._end("network", "no audio came any more")
-                        )
-                case MediaBack() if self._lost_timer is not None:
-                    self._lost_timer.cancel()
-                    self._lost_timer = None
 
     async def _listen(self, listener: Listener) -> None:
         try:
@@ -498,20 +496,3 @@ class Call:
             self.engines.names(),
             self.settings.turn.changed(),
         )
-
-    async def _write_record(self, by: str, reason: str) -> CallResult:
-        zero = self.recorder.zero if self.recorder is not None else None
-        if zero is None:
-            zero = self._summary.answered or self.clock.now()
-        # Half the round trip is known only once reports have come.
-        self._summary.ledger.wire_delay = self.leg.wire_delay
-        record = self._summary.to_json(zero, asdict(self.leg.quality()))
-        transcript = self._summary.transcript(zero)
-        if (review := self.finished().review()) is not None:
-            record["review"] = review.to_json()
-        if self.recorder is not None:
-            try:
-                await asyncio.to_thread(self.recorder.finish, record, transcript)
-            except RecordError as error:
-                logger.error("record not written", error=str(error))
-        return CallResult(by, reason, record["outcome"], record, transcript)

@@ -26,6 +26,8 @@ from trunkline.events import (
     GenerationDone,
     GenerationDropped,
     GenerationStarted,
+    HoldEnded,
+    HoldStarted,
     HungUp,
     Partial,
     SoundedEnd,
@@ -90,6 +92,8 @@ class TurnTaking(Turns):
             CallAnswered: self._answered,
             TransferStarted: self._handing_over,
             TransferDone: self._handed_over,
+            HoldStarted: self._on_hold,
+            HoldEnded: self._off_hold,
         }
 
     @property
@@ -362,6 +366,17 @@ class TurnTaking(Turns):
     def _handing_over(self, _: TransferStarted) -> None:
         """The caller waits for somebody: nothing is asked of them."""
         self._patience.over()
+
+    def _on_hold(self, _: HoldStarted) -> None:
+        """The caller does not listen: their silence is none."""
+        self._patience.over()
+
+    def _off_hold(self, event: HoldEnded) -> None:
+        if self._audible is None and self._phase is not Phase.OPEN:
+            if self._preparing:
+                self._patience.preparing(event.at)
+            else:
+                self._patience.quiet(event.at)
 
     def _handed_over(self, event: TransferDone) -> None:
         """They have waited, and not been silent; the agent will say how it went."""
