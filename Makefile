@@ -6,12 +6,12 @@ PERSONA ?= dana
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help venv demo test lint types format pictures clean distclean
+.PHONY: help venv demo test test-peers lint types format pictures clean distclean
 
 help: ## list the targets
 	@echo "Trunkline: phone calls in which an AI agent talks with a person."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo PERSONA=rick ARGS=\"--outbound\"     another prospect, and flags for trunkline demo"
 	@echo "  make test ARGS=\"tests/sip -k parse\"          flags and paths for pytest"
@@ -25,6 +25,10 @@ demo: venv ## a whole phone call on this machine, shown live
 
 test: venv ## the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-peers: ## the engines' tests beside vendors' SDKs, LiveKit's plugins and local models' libraries
+	@PYTHON="$(PYTHON)" scripts/venv-peers
+	@.venv-peers/bin/python -m pytest tests/providers $(ARGS)
 
 lint: venv ## ruff: rules and format
 	@$(BIN)/python -m ruff check .
@@ -44,5 +48,5 @@ clean: ## remove caches and builds; keep .venv and runs/
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/*.egg-info
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-distclean: clean ## clean, and remove .venv too
-	rm -rf .venv
+distclean: clean ## clean, and remove .venv and .venv-peers too
+	rm -rf .venv .venv-peers

@@ -16,12 +16,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from random import Random
 
 from trunkline.scenario.actions import CallBegan, CallerSaid
+from trunkline.scenario.guardrail import check_sentence
+from trunkline.scenario.knowledge import Index, Passage
 from trunkline.scenario.load import examine, parse_scenario
 from trunkline.scenario.step import begin, step
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+PASSAGES = 2000
+SENTENCES = (
+    "Great, twelve people, thank you.",
+    "It is ninety nine dollars a month, see www.acme.example, and we never promise a discount.",
+    "We call you on Thursday the twelfth of March at half past four in the afternoon, if that suits you.",
+)
 LINES = ("seven people", "yes", "how much is it", "what?", "no, twelve", "yes that is right")
 
 
@@ -44,6 +53,19 @@ def written(steps: int) -> str:
         f"{asked}\n  done: {{kind: end, outcome: done, say: Goodbye.}}\n"
         "objections: {price: {hear: [how much is it], answers: [It is ten dollars.]}}\n"
     )
+
+
+def library_of(count: int) -> list[Passage]:
+    """So many passages of forty words, drawn as words are in a language: a few often, most seldom."""
+    chance = Random(1)
+    words = [f"word{n}" for n in range(8000)]
+    seldom = [1 / (n + 1) for n in range(8000)]
+    return [Passage(" ".join(chance.choices(words, seldom, k=40))) for _ in range(count)]
+
+
+def questions(count: int) -> list[str]:
+    """Questions of four words, of which one is common."""
+    return [f"word3 word{n + 10} word{n * 7 + 11} word{n * 30 + 12}" for n in range(count)]
 
 
 def timed(work: Callable[[], object], rounds: int) -> list[float]:
@@ -80,7 +102,18 @@ def main() -> None:
         said = CallerSaid(1, line, NOW)
         took += timed(partial(step, scenario, state, said), options.rounds)
     turn = figures(took)
-    measured = {"read_and_check_ms": checking, "turn_ms": turn}
+    guarded = []
+    for sentence in SENTENCES:
+        guarded += timed(partial(check_sentence, scenario, state, sentence), options.rounds)
+    index = Index(library_of(PASSAGES))
+    index.search("anything at all")
+    asked = [timed(partial(index.answer, question), 1)[0] for question in questions(200)]
+    measured = {
+        "read_and_check_ms": checking,
+        "turn_ms": turn,
+        "guardrail_ms": figures(guarded),
+        "knowledge_ms": figures(asked),
+    }
     for name, figure in measured.items():
         print(f"{name:<20} p50 {figure['p50']:8.2f}   p95 {figure['p95']:8.2f}")
     if options.json is not None:

@@ -19,12 +19,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 THREAD_GRACE = 2.0
 """Seconds that a thread which was told to end may take to do so."""
 
 _LOOP_TURNS = 10
 """Turns of the loop in which cancelled tasks and closing transports may finish."""
+
+# A busy machine is no failure: no property test has a time to keep.
+settings.register_profile("trunkline", deadline=None)
+settings.load_profile("trunkline")
 
 # No test reads or writes the user's own cache folder.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="trunkline-tests-")

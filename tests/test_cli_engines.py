@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import wave
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,27 @@ async def test_a_vendors_voices(tmp_path: Path) -> None:
         assert out == "aura-2-thalia-en  thalia, en, en-US, feminine\n"
         _, out, _ = await trunkline(tmp_path, "voices", spec, "--language", "de", DEEPGRAM_API_KEY="k")
         assert out == ""
+
+
+async def test_comparing_recognisers_on_recordings(tmp_path: Path) -> None:
+    for name, line, said in (
+        ("one", "yes-thats-right", "yes that's right"),
+        ("two", "no-thank-you", "no thank you"),
+    ):
+        (tmp_path / f"{name}.wav").write_bytes(
+            (resources.files("trunkline.lab") / "voices" / f"{line}.wav").read_bytes()
+        )
+        (tmp_path / f"{name}.txt").write_text(said)
+    specs = "fake,text='yes that is right|no thank you',fake,fail_after=0"
+    arguments = ["engines", "compare", "--stt", specs, "--audio", "."]
+    status, out, err = await trunkline(tmp_path, *arguments, "--json")
+    assert (status, err) == (3, "")
+    good, dead = json.loads(out)
+    assert (good["recordings"], good["failed"], good["words"]) == (2, 0, 6)
+    assert good["wer"] > 0
+    assert good["final_p50_ms"] is not None
+    assert dead["failed"] == 2
+    status, out, _ = await trunkline(tmp_path, "engines", "compare", "--stt", "fake", "--audio", ".")
+    assert (status, "WER" in out) == (0, True)
+    status, _, err = await trunkline(tmp_path, "engines", "compare", "--stt", "fake", "--audio", "none")
+    assert (status, "no WAV files" in err) == (2, True)

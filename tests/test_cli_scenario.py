@@ -46,6 +46,8 @@ def test_new_gives_a_scenario_whose_tests_pass(tmp_path: Path) -> None:
         ["scenario", "draw", "lead_qualification", "-o", "x.gif"],
         ["scenario", "draw", "no_such_file"],
         ["scenario", "test", "no_such_file"],
+        ["scenario", "test", "survey", "--voice", "--stt", "nonesuch"],
+        ["scenario", "test", "survey", "--voice", "--caller-tts", "nonesuch"],
     ],
 )
 def test_what_cannot_be_is_told(typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

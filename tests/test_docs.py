@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from trunkline.cli.app import app
+from trunkline.cli.engines_compare import specs_in
 from trunkline.config.settings import keys
 from trunkline.errors import EngineMissing
 from trunkline.providers.registry import engines, options_of, parse_spec
@@ -125,8 +126,11 @@ def _wrong_with_engine(kind: str, text: str) -> str:
     spec = parse_spec(text)
     if spec.name == "NAME":
         return ""
-    if spec.name not in engines(kind):
+    name, _, plugin = spec.name.partition(":")
+    if name not in engines(kind):
         return f"{text} is no engine"
+    if plugin:  # its options are somebody else's
+        return "" if engines(kind)[name].plugins else f"{name} has no plugins"
     try:
         known = {option.name for option in options_of(kind, spec.name)}
     except EngineMissing:  # an extra that is not installed here cannot be asked
@@ -140,8 +144,8 @@ def _wrong_with(line: str) -> str:
     line = re.sub(r"\s+#.*", "", line).replace("…", "x")
     words = shlex.split(line)
     if words[0] == "make":
-        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-        wrong = {word for word in words[1:] if re.fullmatch(r"[a-z]+", word)} - targets
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        wrong = {word for word in words[1:] if re.fullmatch(r"[a-z-]+", word)} - targets
         return f"make has no target {', '.join(sorted(wrong))}" if wrong else ""
     command, rest = _command(words[1:])
     if rest and hasattr(command, "commands") and not rest[0].startswith("-"):
@@ -151,8 +155,10 @@ def _wrong_with(line: str) -> str:
         flag = FLAG.fullmatch(word)
         if flag and word not in known:
             return f"{word} is not a flag of {command.name}"
-        if word in ("--stt", "--llm", "--tts") and (what := _wrong_with_engine(word[2:], value)):
-            return what
+        if word in ("--stt", "--llm", "--tts"):
+            for spec in specs_in(value) if command.name == "compare" else [value]:
+                if what := _wrong_with_engine(word[2:], spec):
+                    return what
         if word == "--set" and value.split("=")[0] not in {*keys(), "TABLE.KEY"}:
             return f"{value} is no setting"
     return ""

@@ -22,6 +22,7 @@ from trunkline.clock import Clock
 from trunkline.config.settings import Settings
 from trunkline.errors import ConfigError, EngineMissing, TrunklineError
 from trunkline.providers.registry import engines, make_llm, make_stt, make_tts, options_of, parse_spec
+from trunkline.turn.smart_turn import installed_model
 
 START_LIMIT = 60.0
 """Seconds that an engine may take to start."""
@@ -58,7 +59,7 @@ class Finding:
 async def examine(settings: Settings, clock: Clock) -> list[Finding]:
     """Look at everything. Starts the engines that are in force and closes them again, binds the SIP port
     for an instant, changes nothing. Blocks, so not for a loop that carries audio."""
-    found = [*_machine(), _sound()]
+    found = [*_machine(), _sound(), _acoustic_model()]
     for kind in KINDS:
         found += await _engines(kind, settings, clock)
     found += [_sip_port(settings), _records(settings), *_programs()]
@@ -140,6 +141,14 @@ def _sound() -> Finding:
     except (device.PortAudioError, ValueError):
         return Finding(part, name, State.NOTE, "none to play through; demos and calls do not need one")
     return Finding(part, name, State.OK, str(playing["name"]))
+
+
+def _acoustic_model() -> Finding:
+    part, name = "Machine", "Smart Turn"
+    if installed_model() is None:
+        hint = "To have pauses judged by their sound: pip install 'trunkline[smart-turn]'"
+        return Finding(part, name, State.NOTE, "not installed: ends of turn go by words and silence", hint)
+    return Finding(part, name, State.OK, "judges how a pause sounds ([call] smart_turn)")
 
 
 def _sip_port(settings: Settings) -> Finding:

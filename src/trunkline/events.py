@@ -135,6 +135,16 @@ class MediaBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HoldStarted(Event):
+    """The other end has put us on hold: it does not listen, and what it sends is music at best."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded(Event):
+    """It listens again."""
+
+
+@dataclass(frozen=True, slots=True)
 class HungUp(Event):
     """The other end, or the network, ended the call."""
 
@@ -218,6 +228,14 @@ class EngineEndOfTurn(Event):
     """The STT engine itself believes that the caller has finished (Deepgram Flux and its like)."""
 
     probability: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SoundedEnd(Event):
+    """How the speech that was last heard at `until` sounded: how probably it was the end of a turn."""
+
+    probability: float
+    until: float
 
 
 # --- turn-taking: its inputs beside the above, and its decisions ------------------------------------
@@ -488,6 +506,19 @@ class SpeakingStopped(Event):
     """The words the caller heard, as far as playout tells."""
     complete: bool
     unheard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Economised(Event):
+    """A stage was over its budget for `turns` turns running: the call goes on with a cheaper choice
+    ("short-context", "fast-model" or "cached-lines")."""
+
+    choice: str
+    stage: str
+    mean_ms: float
+    """What the stage took in those turns."""
+    budget_ms: float
+    turns: int
 
 
 # --- the scenario ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from call.test_routing import Fixed
 from calls.story import SmallTalk
 from legs.carrier_ends import (
     TwilioEnd,
@@ -150,7 +151,9 @@ async def test_a_route_may_turn_a_carriers_call_away() -> None:
     results = list[CallResult]()
     async with serving(SmallTalk(), results) as (here, carriers, _stop):
         routes = (Route(headers={"campaign": "spam"}, refuse=603),)
-        carriers._service.screen_with(Routing(routes, SmallTalk(), lambda _: SmallTalk()).refusal)
+        carriers._service.screen_with(
+            Routing(routes, Fixed(SmallTalk()), lambda _: Fixed(SmallTalk())).refusal
+        )
         refused = TwilioEnd(await twilio_connect(here, "CA1", {"campaign": "spam"}), None, "CA1")
         await refused.closed.wait()
         await refused.close()

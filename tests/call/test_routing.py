@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from trunkline.config.explain import as_toml
 from trunkline.config.load import load
 from trunkline.errors import ConfigError
 from trunkline.legs.leg import LegInfo
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A source that never changes."""
+
+    play: Play
 
 
 def info(callee: str = "sip:+49891@us.example", caller: str = "sip:+4930@x", **variables: str) -> LegInfo:
@@ -62,16 +70,17 @@ def test_who_is_in_an_address(address: str, user: str) -> None:
 def test_the_first_route_that_matches_decides_and_the_default_where_none_does() -> None:
     loaded: list[str] = []
 
-    def loading(source: str) -> Play:
-        loaded.append(source)
-        return SmallTalk(name=source)
+    def loading(name: str) -> Fixed:
+        loaded.append(name)
+        return Fixed(SmallTalk(name=name))
 
     routes = (
         Route(number="+49891", scenario="sales.yaml"),
         Route(trunk="none", refuse=480),
         Route(number="*9", scenario="sales.yaml"),
     )
-    routing = Routing(routes, SmallTalk(name="default"), loading)
+    routing = Routing(routes, Fixed(SmallTalk(name="default")), loading)
+    assert [source.play.name for source in routing.sources] == ["default", "sales.yaml"]
     assert loaded == ["sales.yaml"]
     assert (routing.play(info()).name, routing.refusal(info())) == ("sales.yaml", 0)
     assert routing.refusal(info("sip:other@x")) == 480

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from call.test_routing import Fixed
 from calls.story import SmallTalk
 from legs.far_ends import LIMIT, until
 from legs.test_sip_calls import address, all_events, next_call
 from trunkline.call.call import CallResult
-from trunkline.call.play import Play
 from trunkline.call.routing import Route, Routing
 from trunkline.call.service import CallService, ServiceSettings, open_service
 from trunkline.call.settings import CallSettings
@@ -40,10 +40,9 @@ async def serving(
     """A service that answers, and a phone."""
     clock = SystemClock()
     stop = asyncio.Event()
-    plays: dict[str, Play] = {}
 
-    def load(name: str) -> Play:
-        return plays.setdefault(name, SmallTalk(name=name))
+    def load(name: str) -> Fixed:
+        return Fixed(SmallTalk(name=name))
 
     async with asyncio.timeout(2 * LIMIT), open_service(settings, clock) as service:
         phone = await SipService.open(SipSettings(bind="udp:127.0.0.1:0", user="phone"), clock, service.pacer)

@@ -2,15 +2,16 @@
 
     PYTHONPATH=src:tests .venv/bin/python tests/calls/save_replays.py
 
-Each is a call of `test_turn_taking.py`. What changed, the difference of the files says: read it before they
-are committed.
+Each is a call of `test_turn_taking.py` or `test_answering_machine.py`. What changed, the difference of the
+files says: read it before they are committed.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from calls.story import Says, SmallTalk, Told, tell
+from calls.story import Beeps, Says, SmallTalk, Told, tell
+from calls.test_answering_machine import GREETING, call
 from trunkline.call.settings import CallSettings
 from trunkline.events import Answer
 from trunkline.lab.replay import as_line
@@ -25,6 +26,7 @@ def calls() -> dict[str, Told]:
     adaptive = CallSettings(vad="energy")
     plain = CallSettings(vad="energy", turn=TurnPolicy(silence=0.2, adaptive=False), speculate=False)
     ask = Says(3.0, "what does it cost")
+    mailbox = Says(0.8, GREETING)
     return {
         "both-at-once": tell(
             ask,
@@ -49,6 +51,13 @@ def calls() -> dict[str, Told]:
             play=SmallTalk(asks=Answer.PHONE),
             settings=adaptive,
             lasts=14,
+        ),
+        "phone-menu": call(Says(0.8, "thank you for calling for sales press one for support press two")),
+        "voicemail": call(mailbox, Beeps(mailbox.end + 0.9)),
+        "voicemail-then-a-person": call(
+            Says(0.8, "dana is not here please leave a message after the tone"),
+            Says(5.1, "hello"),
+            Says(10.4, "yes that is fine"),
         ),
     }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.play import Play
 from trunkline.call.settings import CallSettings
+from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.tool_work import RunsTools
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
@@ -195,6 +196,8 @@ def tell(
     loses_audio_at: float | None = None,
     voice: TextToSpeech | None = None,
     also_hears: OnFrame | None = None,
+    fast: LanguageModel | None = None,
+    ends: Callable[[VirtualClock], SoundedEnds] | None = None,
     outbound: bool = False,
     line_cache: VoiceCache | None = None,
     model: LanguageModel | None = None,
@@ -226,6 +229,8 @@ def tell(
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
             lines=line_cache,
             tools=tools,
+            fast=fast,
+            ends=ends(clock) if ends is not None else None,
         )
         everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
             *engines.stt,
@@ -234,6 +239,8 @@ def tell(
         ]
         for engine in everything:
             await engine.start()
+        if engines.ends is not None:
+            await engines.ends.start()
         batch = VoiceBatch(clock, inline=True)
         call = Call(
             far,

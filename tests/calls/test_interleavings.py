@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calls.marked_voice import MarkedEar, MarkedTextToSpeech
-from calls.story import Presses, Says, SmallTalk, Told, tell
+from calls.story import Beeps, Presses, Says, SmallTalk, Told, tell
 from trunkline.call.settings import CallSettings
 from trunkline.clock import VirtualClock
 from trunkline.events import (
     Answer,
     GenerationDropped,
+    MailboxReady,
     SpeakingStarted,
     SpeakingStopped,
     SynthesisStarted,
@@ -22,6 +23,8 @@ from trunkline.events import (
     TurnResumed,
 )
 from trunkline.lab.replay import as_line, parse_line, replay_scenario, replay_turns
+from trunkline.scenario.load import parse_scenario
+from trunkline.scenario.play import ScenarioPlay
 from trunkline.turn.policy import TurnPolicy
 
 LASTS = 40.0
@@ -134,6 +137,82 @@ def test_in_any_call(
     every_row_is_whole_or_says_why_not(told)
     turns_end_once(told)
     replayed_the_same(told)
+
+
+SURVEY = parse_scenario(
+    """
+trunkline: 1
+name: survey
+persona: {name: Maya, company: Acme}
+start: opening
+fields:
+  good_time: {type: yes_no, ask: "Is this a good time?"}
+steps:
+  opening: {kind: ask, say: "Hello, this is Maya, an AI.", field: good_time, edges: [{to: over}]}
+  over: {kind: end, say: Thank you., outcome: talked}
+"""
+)
+MACHINES = st.sampled_from(
+    [
+        "hello",
+        "you have reached dana",
+        "please leave a message after the tone",
+        "the mailbox is full",
+        "for sales press one",
+        "I am here who is this",
+        "yes that is fine",
+        "thank you for calling we are sorry that nobody can take your call",
+    ]
+)
+
+
+@st.composite
+def answerers(draw: st.DrawFn) -> tuple[Says | Beeps, ...]:
+    """What a machine, a fax or a person does who takes the call."""
+    lines: list[Says | Beeps] = []
+    at = draw(st.sampled_from([0.0, 0.6, 2.0]))
+    for _ in range(draw(st.integers(1, 6))):
+        line: Says | Beeps
+        if draw(st.integers(0, 3)) == 0:
+            line = Beeps(
+                at, draw(st.sampled_from([0.3, 0.5, 3.0])), draw(st.sampled_from([1000.0, 1100.0, 2100.0]))
+            )
+        else:
+            line = Says(at, draw(MACHINES), draw(st.sampled_from([None, None, None, ""])))
+        lines.append(line)
+        at = line.end + draw(st.sampled_from([0.3, 0.8, 1.6, 4.0, 9.0]))
+    return tuple(lines)
+
+
+@given(answerers(), engines(), st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_in_any_call_that_the_agent_makes(
+    lines: tuple[Says | Beeps, ...], engines: dict[str, dict[str, Any]], speculate: bool
+) -> None:
+    ear, voice = MarkedEar(), LateVoice()
+    told = tell(
+        *lines,
+        replies=["Good."],
+        play=ScenarioPlay(SURVEY),
+        settings=CallSettings(vad="energy", speculate=speculate),
+        lasts=150.0,
+        voice=voice,
+        also_hears=ear.hear,
+        stt=engines["stt"],
+        llm=engines["llm"],
+        outbound=True,
+    )
+    only_one_voice_and_never_a_cancelled_one(told, ear)
+    # Every such call comes to its end by itself: nobody is rung for ever, no machine is waited for.
+    assert told.result.by == "agent", told.result.reason
+    ready = [event for event in told.events if isinstance(event, MailboxReady)]
+    assert len(ready) <= 1
+    if ready and told.result.outcome == "voicemail_left":
+        assert told.said()[-1].endswith("I will call again. Goodbye.")
+        assert told.events[-1].at < ready[0].at + 15
+    events = [parse_line(as_line(event)) for event in told.events]
+    assert replay_turns(events).difference is None
+    assert replay_scenario(events, ScenarioPlay(SURVEY)).difference is None
 
 
 def only_one_voice_and_never_a_cancelled_one(told: Told, ear: MarkedEar) -> None:

@@ -23,7 +23,7 @@ LEGS: dict[str, Open] = {
     "browser-websocket": browser_socket_call,
     "browser-webrtc": webrtc_call,
     "ari": ari_call,
-    "ari-16k": lambda: ari_call(format="slin16"),
+    "ari-16k": lambda: ari_call(format="g722"),
     "telnyx-l16": lambda: telnyx_call(codec="L16", rate=16000),
 }
 

@@ -13,7 +13,7 @@ from legs.test_sip_calls import LIMIT, address, all_events, next_call, two_phone
 from trunkline.audio.frame import Frame
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused, MediaError, SipError
-from trunkline.events import CallRinging, Dtmf, MediaLost
+from trunkline.events import CallRinging, Dtmf, HoldEnded, HoldStarted, MediaLost
 from trunkline.legs.leg import TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_keys import Pressed
@@ -124,11 +124,35 @@ async def test_every_form_of_hold_is_understood_and_ended(change, sends: bool) -
         calling._session.change(change(calling._terms.offer()), calling._clock.now())
         calling._settle()
         await until(lambda: in_force(called)[0] is sends and not called.ended)
+        held = [event for event in called._waiting if isinstance(event, HoldStarted)]
+        assert len(held) == (0 if sends else 1)
         await until(lambda: calling._session.may_change and not calling._session.changes._busy)
         calling._session.change(calling._terms.offer(), calling._clock.now())
         calling._settle()
         await until(lambda: in_force(called) == (True, True))
         await ear.hears_sound()
+        over = [event for event in called._waiting if isinstance(event, HoldEnded)]
+        assert len(over) == len(held)
+        await calling.hang_up()
+
+
+async def test_silence_on_hold_is_no_loss_and_counts_anew_after_it() -> None:
+    async with phones(named("one"), named("two", media_lost_after=0.2)) as (one, two):
+        calling, called = await connected(one, two)
+        ear = Ear(called)
+        Ear(calling, level=0.5)
+        await ear.hears_sound()
+        # Held as many phones do: "sendonly", and then nothing is sent.
+        await calling.hold()
+        assert calling.media is not None
+        calling.media.session.latch.remote = None
+        seen = len(ear.frames)
+        await until(lambda: len(ear.frames) > seen + 30)
+        assert not any(isinstance(event, MediaLost) for event in called._waiting)
+        await calling.resume()
+        await until(lambda: any(isinstance(event, MediaLost) for event in called._waiting))
+        (lost,) = [event for event in called._waiting if isinstance(event, MediaLost)]
+        assert lost.seconds < 2.0
         await calling.hang_up()
 
 

@@ -20,6 +20,7 @@ from providers.stt_conformance import (
     recording,
     speak,
 )
+from trunkline.audio.frame import Frame
 from trunkline.clock import SystemClock
 from trunkline.errors import EngineError
 from trunkline.events import Final, Partial
@@ -54,12 +55,16 @@ async def assert_bounded(engine: SpeechToText, server: HearingServer) -> None:
     await assert_bounded_under_a_flood(engine, recording(LINE), CLOCK, 600)
 
 
-async def failure_of(engine: SpeechToText) -> EngineError:
-    """The error that a call's recognition ends with."""
+async def failure_of(engine: SpeechToText, seconds: float = 0.0) -> EngineError:
+    """The error that a call's recognition ends with. `seconds`: so much sound alone; 0: a line."""
     recognition = await engine.open(ListenOptions(rate=RATE))
     ear = Ear()
     task = asyncio.create_task(ear.listen(recognition))
-    await speak(recognition, recording(LINE), CLOCK, CLOCK.now(), paced=False)
+    if seconds:
+        for number in range(round(seconds / 0.02)):
+            recognition.push(Frame(bytes(RATE // 50 * 2), RATE, CLOCK.now() + number * 0.02))
+    else:
+        await speak(recognition, recording(LINE), CLOCK, CLOCK.now(), paced=False)
     async with asyncio.timeout(LIMIT):
         await ear.ended.wait()
         await recognition.close()

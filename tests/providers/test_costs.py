@@ -14,6 +14,8 @@ from trunkline.events import (
     Event,
     GenerationDone,
     GenerationStarted,
+    SpeechStarted,
+    SpeechStopped,
     SynthesisStarted,
 )
 from trunkline.providers.costs import CostMeter, Prices, load_prices
@@ -22,7 +24,7 @@ PRICES = Prices(
     {
         "llm": {"big": {"input": 2.0, "cached": 0.5, "output": 10.0}, "plain": {"input": 1.0, "output": 1.0}},
         "tts": {"voice": {"characters": 50.0}},
-        "stt": {"ear": {"hours": 0.36}},
+        "stt": {"ear": {"hours": 0.36}, "cut": {"speech_hours": 3.6}},
     },
     frozenset({"brain"}),
 )
@@ -60,7 +62,7 @@ def test_a_call_turn_by_turn() -> None:
     )
     told = meter.to_json(PRICES)
     assert told["engines"] == [
-        {"kind": "stt", "name": "ear", "used": {"seconds": 100.0}, "cost": 0.01},
+        {"kind": "stt", "name": "ear", "used": {"seconds": 100.0, "speech_seconds": 0.0}, "cost": 0.01},
         {"kind": "tts", "name": "voice", "used": {"characters": 320}, "cost": 0.016},
         {
             "kind": "llm",
@@ -151,3 +153,18 @@ def test_a_table_that_is_wrong(tmp_path: Path, text: str) -> None:
         load_prices(file)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_prices(tmp_path / "nowhere.toml")
+
+
+def test_a_recogniser_that_is_sent_utterances_alone_is_paid_for_those() -> None:
+    meter = call(
+        SpeechStarted(20.0, since=20.3),
+        SpeechStopped(25.0, until=24.0),
+        SpeechStopped(26.0, until=25.0),
+        SpeechStarted(30.0, since=30.3),
+        SpeechStopped(36.0, until=36.0),
+        SpeechStarted(100.0, since=100.0),
+        stt="cut",
+    )
+    (row,) = [row for row in meter.to_json(PRICES)["engines"] if row["kind"] == "stt"]
+    assert row["used"] == {"seconds": 100.0, "speech_seconds": 10.0}
+    assert row["cost"] == 0.01

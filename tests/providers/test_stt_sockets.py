@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from providers.hosted_stt_conformance import (
+    LINE,
     assert_bounded,
     assert_closing_tells_the_service,
     assert_conforms,
@@ -22,6 +23,7 @@ from providers.servers.azure_ears import AzureEars
 from providers.servers.deepgram_ears import DeepgramEars
 from providers.servers.hearing_sockets import HearingServer
 from providers.servers.openai_ears import OpenAIEars
+from providers.stt_conformance import listening, recording, speak
 from trunkline.clock import SystemClock
 from trunkline.errors import (
     ConfigError,
@@ -41,6 +43,7 @@ from trunkline.providers.stt.assemblyai import AssemblyAI
 from trunkline.providers.stt.azure import AzureRecogniser
 from trunkline.providers.stt.deepgram import Deepgram
 from trunkline.providers.stt.openai_realtime import OpenAIRealtime
+from trunkline.providers.stt_failover import FailoverSpeechToText
 
 pytest.importorskip("websockets")
 pytest.importorskip("httpx")
@@ -169,6 +172,22 @@ async def test_failures_fall_in_our_tree_and_the_next_call_is_heard(
     assert "secret-1" not in str(error)
     await assert_hears_again(engine)
     await engine.close()
+
+
+@pytest.mark.parametrize("fault", ["cut", "garbage"])
+async def test_a_stream_that_breaks_in_an_utterance_loses_no_words(vendor: Vendor, fault: str) -> None:
+    vendor.server.faults.append(fault)
+    told: list[str] = []
+    row = FailoverSpeechToText([vendor.engine()], SystemClock(), tell=lambda name, error: told.append(name))
+    await row.start()
+    async with listening(row) as (recognition, ear):
+        await speak(recognition, recording(LINE), SystemClock(), SystemClock().now(), paced=False)
+        recognition.finalise()
+        await ear.until_finals(1)
+    await row.close()
+    assert len(told) == 1
+    assert not ear.errors
+    assert ear.finals[0].text.lower().startswith("yes that is right")
 
 
 async def test_many_calls_share_an_engine_and_it_closes_them(vendor: Vendor) -> None:

@@ -42,13 +42,21 @@ async def test_what_comes_next_is_told_for_each_edge() -> None:
     assert 'otherwise call_later: ask "When would be a better time to call you?"' in now
 
 
-async def test_tools_are_those_of_the_step() -> None:
+async def test_tools_are_the_same_in_every_step() -> None:
+    several = await prompts("yes", "how much is it", "twelve", "yes", "three hundred dollars")
+    assert all(prompt.tools == several[0].tools for prompt in several)
     [prompt] = await prompts("yes")
+    assert prompt.tools == several[0].tools
     names = [tool.name for tool in prompt.tools]
-    assert "go_to_step" not in names
-    assert {"set_field", "answer_objection", "opt_out", "transfer", "end_call", "schedule_callback"} <= set(
-        names
-    )
+    assert {
+        "go_to_step",
+        "set_field",
+        "answer_objection",
+        "opt_out",
+        "transfer",
+        "end_call",
+        "schedule_callback",
+    } <= set(names)
     for tool in prompt.tools:
         assert tool.parameters["type"] == "object"
         assert set(tool.parameters["required"]) == set(tool.parameters["properties"])
@@ -64,7 +72,7 @@ async def test_a_long_talk_is_cut_to_its_budget() -> None:
     [action] = actions
     assert isinstance(action, Generate)
     said = [message for message in action.prompt.messages if message.role in ("user", "assistant")]
-    assert len(said) == 4
+    assert 2 <= len(said) <= 4
     assert any("Earlier the caller said" in message.content for message in action.prompt.messages)
 
 

@@ -1,7 +1,9 @@
 """Files: what is read, and that every error names the line, what is wrong and what to write."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 
 from scenario.talks import SMALL
 from trunkline.errors import ScenarioError
+from trunkline.scenario import load
 from trunkline.scenario.load import examine, examine_file, library, load_scenario, parse_scenario
+from trunkline.scenario.migrate import migrated
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.plain_yaml import LARGEST
 
@@ -148,3 +152,32 @@ def test_a_damaged_file_is_a_scenario_or_a_finding(place: int, put: str) -> None
     examined = examine(SMALL[:place] + put + SMALL[place + 1 :])
     assert examined.scenario is not None or all(finding.what for finding in examined.findings)
     assert examined.scenario is not None or examined.findings
+
+
+def test_an_older_version_is_read_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def renamed(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        return {
+            "start" if key == "begin" else key: value for key, value in data.items()
+        }, "`begin` is `start`"
+
+    old = SMALL.replace("trunkline: 1", "trunkline: 0").replace("start: hello", "begin: hello")
+    with pytest.raises(ScenarioError, match="0 is no format version"):
+        parse_scenario(old)
+    monkeypatch.setattr(load, "migrated", partial(migrated, migrations={0: renamed}))
+    examined = load.examine(old, "x")
+    assert examined.scenario is not None
+    assert examined.scenario.start == "hello"
+    [note] = examined.findings
+    assert str(note).startswith("x:2: note: format version 0 is read as 1: `begin` is `start`. Change it")
+    assert parse_scenario(old) == examined.scenario
+
+
+def test_each_step_of_a_migration_is_told() -> None:
+    def counted(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        return {**data, "seen": data.get("seen", 0) + 1}, "one more"
+
+    data, notes = migrated({"trunkline": 1}, {1: counted, 2: counted}, newest=3)
+    assert data == {"trunkline": 3, "seen": 2}
+    assert len(notes) == 2
+    assert migrated({"trunkline": 9}, {1: counted}) == ({"trunkline": 9}, [])
+    assert migrated({"trunkline": True}, {1: counted}, newest=3) == ({"trunkline": True}, [])

@@ -56,7 +56,7 @@ def said(actions: list[Action]) -> str:
 
 REFUSALS: list[tuple[tuple[str, ...], str, dict[str, Any], str]] = [
     (("yes",), "launch_rocket", {}, "there is no tool 'launch_rocket'"),
-    (("yes",), "go_to_step", {"step": "end_qualified"}, "there is no tool 'go_to_step'"),
+    (("yes",), "go_to_step", {"step": "end_qualified"}, "no way leads from here to"),
     (("yes",), "set_field", {"name": "shoe_size", "value": 1}, "there is no field 'shoe_size'"),
     (("yes",), "set_field", {"name": "team_size", "value": "lots"}, "give a number"),
     (("yes",), "set_field", {"name": "team_size", "value": 40}, "the caller has not said 40"),

@@ -3,9 +3,11 @@
 import pytest
 
 from scenario.talks import MONDAY, small
+from scenario.test_look_up import DESK
 from trunkline.clock import SystemClock
 from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.scenario.actions import Happening
+from trunkline.scenario.load import parse_scenario
 from trunkline.scenario.rehearsal import NOISE, SILENCE, CallerLine, parse_rehearsal
 from trunkline.scenario.rehearse import rehearse
 from trunkline.scenario.typed_call import TypedCall
@@ -64,6 +66,22 @@ async def test_a_saved_call_passes_as_a_test() -> None:
     held = await rehearse(small(), rehearsal, talk, BRAIN)
     assert held.wrong == ()
     assert held.turns == call.talk.state.turn
+
+
+async def test_tools_and_waiting_are_saved_and_undone() -> None:
+    call = TypedCall(parse_scenario(DESK), BRAIN, MONDAY, {})
+    await call.begin()
+    await call.do(CallerLine(say="twelve people"))
+    assert [one.tool for one in call.newly_called()] == ["find_slot"]
+    call.undo()
+    assert call.talk.called == []
+    await call.do(CallerLine(wait=90))
+    await call.do(CallerLine(say="nine people"))
+    await call.do(CallerLine(say="yes"))
+    rehearsal = parse_rehearsal(call.as_test("desk", "saved"))
+    assert rehearsal.now == MONDAY
+    held = await rehearse(parse_scenario(DESK), rehearsal, rehearsal.conversations[0], BRAIN)
+    assert (held.wrong, held.outcome) == ((), "booked")
 
 
 async def test_a_turn_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -410,3 +410,12 @@ def test_any_media_section_is_answered_or_refused_and_never_more(
     assert agreement.ptime_ms in (10, 20, 30, 40, 60)
     assert (agreement.keys is not None) == (b"a=crypto" in answer)
     assert not (mode is Srtp.REQUIRED and agreement.keys is None)
+
+
+@pytest.mark.parametrize("protocol", ["RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "RTP/AVPF"])
+def test_a_call_keeps_the_profile_that_both_ends_speak(protocol: str) -> None:
+    ours = terms(policy=secure(Srtp.PREFERRED))
+    ours.answer(sdp(f"m=audio 5000 {protocol} 0", f"a=crypto:{EXAMPLE}"))
+    offer = audio(ours.offer(hold=True))
+    assert offer.protocol == protocol
+    assert len(values(offer, "crypto")) == 2

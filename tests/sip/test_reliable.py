@@ -300,6 +300,16 @@ def test_a_call_without_an_offer_gets_ours_in_the_183_and_their_answer_in_the_pr
     assert confirmed.body == ANSWER
 
 
+def test_a_prack_that_crosses_the_200_is_answered() -> None:
+    server, session = invited("Require: 100rel")
+    session.ring(0.0)
+    early = answered(server)
+    session.accept(ANSWER, 0.1)
+    assert answered(server).status == 200
+    rack = f"RAck: {early.headers.get('RSeq')} 1 INVITE"
+    assert server.ask(theirs("PRACK", 2, early.to.tag, b"", rack)).status == 200
+
+
 def test_no_offer_goes_where_nobody_acknowledges_it() -> None:
     server, session = invited(body=b"")
     session.ring(0.0, status=183, body=OFFER)

@@ -100,6 +100,9 @@ def test_what_names_no_call_that_can_be_replaced_is_refused(change, status: int)
 def test_nothing_is_replaced_where_settings_forbid_it() -> None:
     server, session = call_up(takes_replaces=False)
     assert server.ask(invite(f"Replaces: {identifiers(session)}")).status == 603
+    assert "replaces" not in session.invite.headers.items("Supported")
+    required = server.ask(invite(f"Replaces: {identifiers(session)}", "Require: replaces"))
+    assert (required.status, required.headers.get("Unsupported")) == (420, "replaces")
 
 
 def test_an_attended_transfer_refers_one_end_to_the_phone_of_the_other() -> None:

@@ -148,6 +148,28 @@ def test_a_final_that_comes_while_the_agent_answers_is_said_with_the_next_turn()
     ]
 
 
+def test_partials_of_a_turn_that_was_answered_do_not_interrupt() -> None:
+    """A recogniser that runs seconds behind goes on with the words of a turn that is long over."""
+    events = story(
+        agent(0, 2),
+        sound(3, 4),
+        Partial(3.9, "on tuesday"),
+        SpeakingStarted(5.1, 2),
+        Partial(5.3, "on tuesday at"),
+        Partial(5.6, "on tuesday at nine if"),
+        Final(6.0, "On Tuesday at nine if you can"),
+        SpeakingStopped(7, 2, "…", complete=True),
+    )
+    lines = told(play(events, PLAIN, until=8))
+    assert [line for line in lines if "TurnLikely" not in line] == [
+        "3.40 TurnStarted 1",
+        "4.90 TurnEnded 1 'on tuesday' (silence)",
+    ]
+    # With a sound of the caller's they are an interruption as ever.
+    events = [*events[:-3], SpeechStarted(5.2, 5.2), *events[-3:]]
+    assert "Interrupted" in kinds(told(play(events, PLAIN, until=8)))
+
+
 def test_a_short_yes_that_voice_activity_missed_is_a_turn() -> None:
     events = story(agent(0, 2), Final(2.6, "Yes.", words=(Word("yes", 2.3, 2.5),)))
     assert told(play(events, PLAIN, until=5)) == [

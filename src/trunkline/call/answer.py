@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from trunkline.call.economy import Economy
 from trunkline.call.openers import Openers
 from trunkline.call.play import Play
 from trunkline.call.sentences import SentenceCutter
@@ -34,7 +35,6 @@ from trunkline.events import (
 )
 from trunkline.prompt import Delta, Token, ToolCall, Usage
 from trunkline.providers.llm.local_brain import LocalBrain
-from trunkline.providers.protocols import LanguageModel
 from trunkline.scenario.actions import (
     Action,
     CallerSaid,
@@ -66,9 +66,6 @@ class Tools:
     """What an answer works with; one for each call."""
 
     play: Play
-    model: LanguageModel
-    simple_model: LanguageModel
-    """What answers the turns that typed understanding is sure of; may be `model` itself."""
     speaker: Speaker
     settings: CallSettings
     clock: Clock
@@ -83,6 +80,7 @@ class Tools:
     start_timer: Callable[[StartTimer], None]
     recap: Callable[[Recap], None]
     """Begins to have older turns summarised."""
+    economy: Economy
 
 
 class Answer:
@@ -116,6 +114,8 @@ class Answer:
         self._said_any = False
         self._called: list[_Call] = []
         self._asking = False
+        self._asked = ""
+        """The model that was asked first."""
         self._opener: asyncio.TimerHandle | None = None
 
     # --- deciding about it ------------------------------------------------------------------------
@@ -171,9 +171,7 @@ class Answer:
         asked = next((action for action in actions if isinstance(action, Generate)), None)
         by, simple, agreed = "scenario", True, None
         if asked is not None:
-            simple = asked.simple
-            model = self._tools.simple_model if simple else self._tools.model
-            by = model.name
+            simple, by = asked.simple, self._asked
             if asked.foreseen is not None and by != LocalBrain.name:
                 agreed = _same_calls(self._called, asked.foreseen)
         turn = self.turn
@@ -258,7 +256,8 @@ class Answer:
             self._say(words)
 
     async def _generate(self, asked: Generate, rounds: int) -> None:
-        model = self._tools.simple_model if asked.simple else self._tools.model
+        model, prompt = self._tools.economy.asked(asked.prompt, simple=asked.simple)
+        self._asked = self._asked or model.name
         self._begin(model.name)
         self._asking = not self._said_any
         self._await_opener()
@@ -268,7 +267,7 @@ class Answer:
         cutter = SentenceCutter()
         said: list[str] = []
         try:
-            async with aclosing(model.stream(asked.prompt)) as stream:
+            async with aclosing(model.stream(prompt)) as stream:
                 first = True
                 while (delta := await self._next_delta(stream, first, model.name)) is not None:
                     if first and not isinstance(delta, Usage):
@@ -285,6 +284,7 @@ class Answer:
             if first:
                 raise EngineDown("the model gave nothing", where=model.name)
         except EngineError as error:
+            self._tools.economy.failed(model, error)
             now = self._tools.clock.now()
             self._tools.emit(Trouble(now, "llm", type(error).__name__, str(error), error.verdict))
             self._guard_and_say(cutter.flush())
@@ -297,14 +297,14 @@ class Answer:
     async def _fail(self, why: str, rounds: int) -> None:
         await self._carry_out(self._step(ModelFailed(why)), min(rounds, 0))
 
-    async def _next_delta(self, stream: object, first: bool, model: str) -> Delta | None:
+    async def _next_delta(self, stream: object, first: bool, name: str) -> Delta | None:
         settings = self._tools.settings
         limit = settings.first_token_timeout if first else settings.token_timeout
         try:
             async with asyncio.timeout(limit):
                 return await anext(stream, None)  # type: ignore[call-overload, no-any-return]
         except TimeoutError:
-            raise EngineTimeout(f"no token within {limit:g} s", where=model) from None
+            raise EngineTimeout(f"no token within {limit:g} s", where=name) from None
 
     async def _call_tool(self, call: ToolCall, rounds: int) -> None:
         actions = self._step(ModelCalled(call.id, call.name, call.arguments, self._tools.wall()))

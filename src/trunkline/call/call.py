@@ -12,28 +12,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import structlog
 
 from trunkline.audio.frame import Frame
 from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
+from trunkline.call.budget import LiveBudget
 from trunkline.call.consult import Asking
+from trunkline.call.economy import Economy
 from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
+from trunkline.call.hold import Hold
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.logged_play import LoggedPlay
+from trunkline.call.loss import LossLimit
 from trunkline.call.openers import Openers
-from trunkline.call.play import Play
+from trunkline.call.play import Play, settings_for
 from trunkline.call.recaps import Recaps
 from trunkline.call.record import RunRecorder
+from trunkline.call.result import CallResult, written
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
 from trunkline.call.summary import CallSummary
@@ -42,7 +46,7 @@ from trunkline.call.think import Thinker
 from trunkline.call.tool_work import ToolWork
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
-from trunkline.errors import CallRefused, EngineError, RecordError, SipError, TrunklineError, Verdict
+from trunkline.errors import CallRefused, EngineError, SipError, TrunklineError, Verdict
 from trunkline.events import (
     AnsweredBy,
     Answerer,
@@ -58,10 +62,10 @@ from trunkline.events import (
     Interrupted,
     LinesPrepared,
     MailboxReady,
-    MediaBack,
     MediaLost,
     OutcomeDecided,
     Resumed,
+    SpeakingStarted,
     SpeakingStopped,
     TransferDone,
     Trouble,
@@ -95,17 +99,6 @@ HANG_UP_LIMIT = 10.0
 logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """How a call ended, and everything known of it. `record` is what `call.json` holds."""
-
-    by: str
-    reason: str
-    outcome: str
-    record: dict[str, Any]
-    transcript: str = ""
-
-
 @dataclass(slots=True, eq=False)
 class Call:
     """One call on one leg. Make it, `await run()` once."""
@@ -121,6 +114,8 @@ class Call:
     listeners: Sequence[EventListener] = ()
     dial: Dial | None = None
     """How persons are called whom this call may be handed to; None: only the caller's own end can."""
+    _budget: LiveBudget = field(init=False)
+    _economy: Economy | None = None
     _log: EventLog = field(default_factory=EventLog)
     _summary: CallSummary = field(default_factory=CallSummary)
     _floor: Floor = field(init=False)
@@ -129,11 +124,11 @@ class Call:
     _listener: Listener | None = None
     _ended: asyncio.Future[tuple[str, str]] = field(init=False)
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    _lost_timer: asyncio.TimerHandle | None = None
     _outcome: str = ""
     _must_end: str = ""
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
+    _hold: Hold = field(default_factory=Hold)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _preparing: asyncio.Task[None] | None = None
@@ -142,7 +137,10 @@ class Call:
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
         self._ended = asyncio.get_running_loop().create_future()
+        self.settings = settings_for(self.play, self.settings)
         self._log.subscribe(self._summary.add)
+        self._budget = LiveBudget(self.settings.budget)
+        self._log.subscribe(self._watch_budget)
         for listener in self.listeners:
             self._log.subscribe(listener)
         if self.recorder is not None:
@@ -167,7 +165,15 @@ class Call:
             async with asyncio.timeout(HANG_UP_LIMIT):
                 await self.leg.hang_up(reason)
         self._log.add(CallEnded(self.clock.now(), by, reason, self._outcome or f"ended by {by}"))
-        return await self._write_record(by, reason)
+        return await written(
+            by,
+            reason,
+            leg=self.leg,
+            summary=self._summary,
+            finished=self.finished(),
+            recorder=self.recorder,
+            now=self.clock.now(),
+        )
 
     async def _guarded(self) -> tuple[str, str]:
         """Who ended the call and why, whatever went wrong in it."""
@@ -214,7 +220,9 @@ class Call:
         )
         if (maker := self._line_maker()) is not None:
             voice = maker.cached(voice)
-        listener = Listener(self.engines.stt, ListenOptions(rate, language), self.clock, self._emit)
+        listener = Listener(
+            self.engines.stt, ListenOptions(rate, language), self.clock, self._emit, self.engines.ends
+        )
         try:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:
@@ -254,11 +262,11 @@ class Call:
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
         model = model_reporting_to(self.engines.llm, self._engine_failed)
+        own = LocalBrain(clock=self.clock)
         local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
+        self._economy = Economy(self.settings.budget, model, own if local else model, self.engines.fast, own)
         tools = Tools(
             play=play,
-            model=model,
-            simple_model=LocalBrain(clock=self.clock) if local else model,
             speaker=self._speaker,
             settings=self.settings,
             clock=self.clock,
@@ -272,6 +280,7 @@ class Call:
             ).begin,
             start_timer=self._start_timer,
             recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
+            economy=self._economy,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)
         now = self.clock.now()
@@ -288,10 +297,11 @@ class Call:
         if self.recorder is not None and self.settings.record_audio:
             self.recorder.caller(frame)
         if self._listener is not None:
-            self._listener.hear(frame, tones=self._floor.wants_tones)
+            self._listener.hear(self._hold.heard(frame), tones=self._floor.wants_tones)
 
     def _next_frame(self, at: float) -> bytes | None:
-        pcm = self._speaker.next_frame(at) if self._speaker is not None else None
+        speaker = None if self._hold.on else self._speaker
+        pcm = speaker.next_frame(at) if speaker is not None else None
         if pcm is None and self._handoff is not None:
             pcm = self._handoff.next_frame()
         if self._listener is not None:
@@ -304,6 +314,7 @@ class Call:
 
     def _emit(self, event: Event) -> None:
         """Everything that happens, in order."""
+        self._hold.note(event)
         self._floor.feed(event)
         if isinstance(event, OutcomeDecided):
             self._outcome = event.outcome
@@ -311,6 +322,17 @@ class Call:
             self._outcome = self._outcome or "transferred"
         elif isinstance(event, SpeakingStopped) and self._thinker is not None:
             self._thinker.agent_stopped(event)
+
+    def _watch_budget(self, event: Event) -> None:
+        """Each turn's row, as soon as it is complete."""
+        ledger = self._summary.ledger
+        row = ledger.rows[-1] if ledger.rows else None
+        if not isinstance(event, SpeakingStarted) or row is None or row.generation != event.generation:
+            return
+        if (found := self._budget.add(row, event.at, ledger.wire_delay)) is not None:
+            self._emit(found)
+            if self._economy is not None:
+                self._economy.move(found)
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""
@@ -361,10 +383,16 @@ class Call:
         self._emit(Expecting(self.clock.now(), action.expectation, action.silence))
 
     async def _leg_events(self) -> None:
+        lost = partial(self._end, "network", "no audio came any more", outcome="audio_lost")
+        with LossLimit(self.clock, self.settings.media_lost_limit, lost) as loss:
+            await self._follow(loss)
+
+    async def _follow(self, loss: LossLimit) -> None:
         async for event in self.leg.events():
             if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
                 continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
+            loss.note(event)
             match event:
                 case HungUp() if self._handoff is not None and self._handoff.leaving:
                     # Trunks hang up as soon as a transfer is through; its result is on its way.
@@ -374,16 +402,6 @@ class Call:
                     self._end("caller", event.reason)
                 case MediaLost() if self._thinker is not None:
                     self._thinker.audio_lost(event.seconds)
-                    if self._lost_timer is None:
-                        limit = event.at + self.settings.media_lost_limit - event.seconds
-                        self._lost_timer = self._at(limit, self._audio_stays_away)
-                case MediaBack() if self._lost_timer is not None:
-                    self._lost_timer.cancel()
-                    self._lost_timer = None
-
-    def _audio_stays_away(self) -> None:
-        self._outcome = self._outcome or "audio_lost"
-        self._end("network", "no audio came any more")
 
     async def _listen(self, listener: Listener) -> None:
         try:
@@ -425,6 +443,8 @@ class Call:
         finally:
             self._handoff = None
         if ending is not None:
+            if result == "transferred" and self._thinker is not None:
+                self._thinker.handed_over()
             self._end(ending.by, ending.reason)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
@@ -438,8 +458,9 @@ class Call:
         """The agent has lost its voice: silence would be worse than hanging up."""
         self._end("error", f"the voice failed: {why}")
 
-    def _end(self, by: str, reason: str) -> None:
+    def _end(self, by: str, reason: str, *, outcome: str = "") -> None:
         if not self._ended.done():
+            self._outcome = self._outcome or outcome
             self._ended.set_result((by, reason))
 
     def _at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
@@ -477,20 +498,3 @@ class Call:
             self.settings.turn.changed(),
             dict(info.variables),
         )
-
-    async def _write_record(self, by: str, reason: str) -> CallResult:
-        zero = self.recorder.zero if self.recorder is not None else None
-        if zero is None:
-            zero = self._summary.answered or self.clock.now()
-        # Half the round trip is known only once reports have come.
-        self._summary.ledger.wire_delay = self.leg.wire_delay
-        record = self._summary.to_json(zero, asdict(self.leg.quality()))
-        transcript = self._summary.transcript(zero)
-        if (review := self.finished().review()) is not None:
-            record["review"] = review.to_json()
-        if self.recorder is not None:
-            try:
-                await asyncio.to_thread(self.recorder.finish, record, transcript)
-            except RecordError as error:
-                logger.error("record not written", error=str(error))
-        return CallResult(by, reason, record["outcome"], record, transcript)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.tool_work import RunsTools
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.voice_cache import VoiceCache
@@ -19,6 +20,10 @@ class Engines:
     tts: TextToSpeech
     lines: VoiceCache | None = None
     """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
+    fast: LanguageModel | None = None
+    """For simple turns, once the budget asks for it."""
+    ends: SoundedEnds | None = None
+    """How pauses sounded, where the acoustic model is there."""
     voice: str = ""
     """The first voice's spec, by which its lines are known."""
     tools: RunsTools | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from trunkline.call.play import Play
 from trunkline.errors import ConfigError, ParseError
@@ -82,16 +82,30 @@ def _alike(number: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(number.removeprefix("+"), pattern.removeprefix("+"))
 
 
-class Routing:
+class Source(Protocol):
+    """Where the plays of new calls come from: a scenario's file, which may change while the server runs."""
+
+    @property
+    def play(self) -> Play:
+        """For the next call."""
+
+
+S = TypeVar("S", bound=Source)
+
+
+class Routing(Generic[S]):
     """The routes of a service, with what they lead to."""
 
-    def __init__(self, routes: Sequence[Route], otherwise: Play, load: Callable[[str], Play]) -> None:
+    def __init__(self, routes: Sequence[Route], otherwise: S, load: Callable[[str], S]) -> None:
         """Loads every scenario, so that a wrong one is told now and not to a caller."""
         self._routes = tuple(routes)
         self._otherwise = otherwise
-        self._plays = {
-            source: load(source) for source in dict.fromkeys(r.scenario for r in routes if r.scenario)
-        }
+        self._by_name = {name: load(name) for name in dict.fromkeys(r.scenario for r in routes if r.scenario)}
+
+    @property
+    def sources(self) -> tuple[S, ...]:
+        """All that may answer a call."""
+        return (self._otherwise, *self._by_name.values())
 
     def _route(self, info: LegInfo) -> Route | None:
         return next((route for route in self._routes if route.matches(info)), None)
@@ -104,4 +118,5 @@ class Routing:
     def play(self, info: LegInfo) -> Play:
         """What answers this call."""
         route = self._route(info)
-        return self._plays[route.scenario] if route is not None and route.scenario else self._otherwise
+        routed = route is not None and route.scenario
+        return (self._by_name[routed] if routed else self._otherwise).play

@@ -20,9 +20,10 @@ from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.fixed_lines import LineMaker, cache_for
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.once import Once
-from trunkline.call.play import Play
+from trunkline.call.play import Play, settings_for
 from trunkline.call.record import RunRecorder
 from trunkline.call.settings import CallSettings
+from trunkline.call.sounded_end import ends_for
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import RecordError, TrunklineError
@@ -34,6 +35,7 @@ from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.providers.stt_failover import FailoverSpeechToText
 from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
 
@@ -71,20 +73,35 @@ class ServiceSettings:
 @asynccontextmanager
 async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncIterator[Engines]:
     """All engines, started; stopped again on leaving. A failed start raises its `EngineError`."""
-    stt = [make_stt(spec, clock) for spec in settings.stt]
+    recognisers = [make_stt(spec, clock) for spec in settings.stt]
+    stt = [FailoverSpeechToText(recognisers, clock, tell=_engine_failed)]
     llm = _one_model(settings.llm, clock)
     tts = _one_voice(settings.tts, clock)
     prices_in_force()  # a wrong table is told now, not when the first call ends
     everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
+    spec = settings.call.budget.llm if "fast-model" in settings.call.budget.allowed else ""
+    fast = make_llm(spec, clock) if spec else None
+    if fast is not None:
+        everything.append(fast)
+    ends = ends_for(settings.call.smart_turn, clock, _no_ends)
     try:
         for engine in everything:
             await engine.start()
+        if ends is not None:
+            await ends.start()
         first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
         async with Toolbox(settings.tools) as tools:
-            yield Engines(stt, llm, tts, cache_for(settings.call), first, tools)
+            lines = cache_for(settings.call)
+            yield Engines(stt, llm, tts, lines=lines, fast=fast, ends=ends, voice=first, tools=tools)
     finally:
+        if ends is not None:
+            await ends.close()
         for engine in everything:
             await engine.close()
+
+
+def _no_ends(error: TrunklineError) -> None:
+    logger.error("end of turn goes on without its acoustic model", error=str(error))
 
 
 def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:
@@ -187,7 +204,8 @@ class CallService:
     async def prepare(self, play: Play, rate: int = 8000) -> None:
         """Make a play's fixed lines before its first call, for legs of this rate."""
         if self.engines.lines is not None:
-            maker = LineMaker(self.engines.tts, self.engines.lines, self.settings.call, self.engines.voice)
+            settings = settings_for(play, self.settings.call)
+            maker = LineMaker(self.engines.tts, self.engines.lines, settings, self.engines.voice)
             made: list[Prepared] = []
             await maker.prepare(play, {}, rate, made.append)
             total = sum(made, Prepared())

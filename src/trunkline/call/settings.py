@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trunkline.call.budget import BudgetSettings
 from trunkline.turn.policy import TurnPolicy
 
 
@@ -13,10 +14,13 @@ class CallSettings:
     """Times are seconds. The configuration file's `[call]` and `[turn]` tables are read into this."""
 
     turn: TurnPolicy = field(default_factory=TurnPolicy)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     vad: str = "silero"
     """Which voice activity detector: "silero", "gate" or "energy"."""
     voice: str = ""
-    words_per_minute: int = 160
+    """Empty: the scenario's, or else the engine's own."""
+    words_per_minute: int = 0
+    """0: the scenario's pace."""
     language: str = "en"
     sentence_pause: float = 0.16
     """Silence between two sentences of one answer."""
@@ -33,6 +37,8 @@ class CallSettings:
     simple_turns: Literal["brain", "model"] = "brain"
     """Who answers a yes, a no, a number or a named choice that typed understanding is sure of: the
     local brain, at once and without cost, or the model that leads the call."""
+    smart_turn: str = "auto"
+    """The acoustic model of end of turn: "auto" where its package is installed, "off", or an ONNX file."""
     line_cache: str = "auto"
     """Folder in which fixed lines are kept as sound between runs: "auto" for the user's cache folder, empty
     for memory alone. Lines with a contact's data are never written."""

@@ -169,6 +169,10 @@ class Thinker:
             self._stop(answer, "somebody else took the call")
         self._start(CallTaken(who, self._tools.wall(), ready))
 
+    def handed_over(self) -> None:
+        """The call is a person's now: the scenario says what it came to."""
+        self._note(TransferEnded("transferred"))
+
     def transfer_ended(self, result: str) -> None:
         """A hand-over came to its result, and the call is still ours."""
         self._start(TransferEnded(result))

@@ -15,6 +15,7 @@ from trunkline.cli.config import config
 from trunkline.cli.demo import demo
 from trunkline.cli.doctor import doctor
 from trunkline.cli.engines import engines, try_engine
+from trunkline.cli.engines_compare import compare
 from trunkline.cli.exit_status import ExitStatus, status_of
 from trunkline.cli.lab import bench, fork, pauses, replay
 from trunkline.cli.say import say
@@ -81,6 +82,7 @@ _add(laboratory, "fork", fork)
 _add(laboratory, "pauses", pauses)
 _add(laboratory, "replay", replay)
 _add(engine_commands, "try", try_engine)
+_add(engine_commands, "compare", compare)
 engine_commands.callback(help=_prose(engines))(engines)
 app.add_typer(engine_commands, name="engines")
 _add(signalling, "dial", dial)

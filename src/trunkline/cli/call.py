@@ -55,7 +55,7 @@ def call(
     broken off, or nobody answered. Ctrl-C or SIGTERM says goodbye and ends the call; a second one ends it
     at once.
     """
-    from trunkline.cli.options import load_play
+    from trunkline.call.scenario_file import ScenarioFile
     from trunkline.cli.results import ResultPrinter
     from trunkline.cli.running import run
 
@@ -72,7 +72,7 @@ def call(
         record__folder=("--runs", runs),
     )
     facts = dict(_parse_fact(text) for text in fact or ())
-    play = load_play(scenario)
+    play = ScenarioFile(scenario, (tool.name for tool in loaded.settings.integrations.tools)).play
     printer = ResultPrinter(as_json=as_json)
     settings = with_log(loaded.settings)
     result = run(

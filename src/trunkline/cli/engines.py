@@ -84,10 +84,11 @@ def _row(kind: str, name: str) -> dict[str, Any]:
 async def _reach(rows: list[dict[str, Any]]) -> None:
     from trunkline.clock import SystemClock
     from trunkline.errors import TrunklineError
+    from trunkline.providers.registry import engines as known
 
     clock = SystemClock()
     for row in rows:
-        if not row["installed"] or row["key"] is False:
+        if not row["installed"] or row["key"] is False or known(row["kind"])[row["name"]].plugins:
             continue
         engine: Any = None
         try:
@@ -159,7 +160,7 @@ def _kind_of(spec: str, kind: str) -> str:
     from trunkline.providers.registry import engines as known
     from trunkline.providers.registry import parse_spec
 
-    name = parse_spec(spec).name
+    name = parse_spec(spec).name.partition(":")[0]
     found = [each for each in KINDS if name in known(each)]
     if kind:
         if kind not in KINDS:

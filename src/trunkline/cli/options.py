@@ -11,7 +11,6 @@ import typer
 if TYPE_CHECKING:
     from trunkline.config.load import Loaded
     from trunkline.config.settings import Settings
-    from trunkline.scenario.play import ScenarioPlay
 
 ENGINES_PANEL = "Engines"
 SETTINGS_PANEL = "Settings"
@@ -115,11 +114,3 @@ def with_log(settings: Settings) -> Settings:
 
     set_up(settings.log.level, settings.log.format)
     return settings
-
-
-def load_play(source: str) -> ScenarioPlay:
-    """The scenario in this file, or the shipped one of this name, ready to lead calls. `ScenarioError`."""
-    from trunkline.scenario.load import load_scenario
-    from trunkline.scenario.play import ScenarioPlay
-
-    return ScenarioPlay(load_scenario(source))

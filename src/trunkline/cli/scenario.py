@@ -34,7 +34,7 @@ def check(
     else:
         for finding in examined.findings:
             typer.echo(str(finding))
-        warnings = len(examined.findings) - len(errors)
+        warnings = sum(finding.severity == "warning" for finding in examined.findings)
         verdict = "cannot be used" if errors else "can be used"
         typer.echo(f"{source}: {verdict} ({len(errors)} errors, {warnings} warnings)")
     if errors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from trunkline.scenario.rehearsal import CallerLine
     from trunkline.scenario.typed_call import TypedCall
 
+_SECONDS = re.compile(r"\d{1,4}(\.\d+)?")
 HELP = """\
 Type what the caller says. Lines that begin with a slash are for the terminal:
   /silence   nobody says anything          /noise   speech that is not understood
   /keys 12#  pressed on the keypad         /transfer busy   how a hand-over ended
+  /wait 30   seconds pass                  (tools answer with their `example`)
   /undo      take the last turn back       /fields  all that is known
   /save FILE write this call as a test     /quit    leave (or Ctrl-D)"""
 
@@ -120,6 +123,8 @@ def _line(word: str, rest: str, typed: str) -> CallerLine | None:
             return CallerLine(keys=rest) if rest else None
         case "/transfer":
             return CallerLine(transfer=rest or "transferred")
+        case "/wait":
+            return CallerLine(wait=float(rest)) if _SECONDS.fullmatch(rest) else None
     return None if word.startswith("/") else CallerLine(say=typed[:2000])
 
 
@@ -127,6 +132,9 @@ def _agent(console: Console, call: TypedCall, words: str) -> None:
     from rich.text import Text
 
     console.print(Text.assemble(("agent  ", "bold cyan"), words or "(says nothing)"))
+    for called in call.newly_called():
+        given = ", ".join(f"{name}={value}" for name, value in called.arguments.items())
+        console.print(Text(f"       called {called.tool}({given})", style="dim"))
     for sentence in call.talk.blocked[-1:]:
         if sentence and call.talk.said and sentence not in call.talk.said[-1]:
             console.print(Text(f"       kept from saying: {sentence}", style="yellow"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +15,15 @@ from trunkline.cli.exit_status import ExitStatus
 from trunkline.cli.options import OUTPUT_PANEL, AsJson
 
 if TYPE_CHECKING:
+    from trunkline.clock import Clock
+    from trunkline.lab.spoken_rehearsal import Studio
     from trunkline.providers.protocols import LanguageModel
     from trunkline.scenario.junit import Tried
+    from trunkline.scenario.model import Scenario
+    from trunkline.scenario.rehearsal import Rehearsal, Talk
+    from trunkline.scenario.rehearse import Outcome
+
+    Hold = Callable[[Scenario, Rehearsal, Talk], Awaitable[Outcome]]
 
 Sources = Annotated[
     list[str],
@@ -40,6 +50,21 @@ def rehearse_files(
     at_least: Annotated[
         float, typer.Option("--at-least", min=0.0, max=1.0, help="The share of them that must pass.")
     ] = 1.0,
+    voice: Annotated[
+        bool,
+        typer.Option("--voice", help="Hold them aloud: a whole call in memory, in real time, each in turn."),
+    ] = False,
+    stt: Annotated[
+        str, typer.Option("--stt", metavar="NAME[,key=value…]", help="With --voice: what the agent hears by.")
+    ] = "embedded",
+    tts: Annotated[
+        str,
+        typer.Option("--tts", metavar="NAME[,key=value…]", help="With --voice: the agent's voice."),
+    ] = "embedded",
+    caller_tts: Annotated[
+        str,
+        typer.Option("--caller-tts", metavar="NAME[,key=value…]", help="With --voice: the caller's voice."),
+    ] = "embedded",
     only: Annotated[str, typer.Option("--only", metavar="TEXT", help="Those with this in their names.")] = "",
     junit_file: Annotated[
         Path | None,
@@ -52,11 +77,13 @@ def rehearse_files(
     """Hold the conversations of test files in text, and tell what was not as expected.
 
     With the local brain that takes milliseconds. A hosted model answers otherwise each time: --repeat
-    gives a rate. Exit status 0 where all passed, 1 where not, 2 where a file cannot be used.
+    gives a rate. With --voice the caller's lines are spoken, heard by a recogniser, and answered aloud, which
+    takes as long as the call. Exit status 0 where all passed, 1 where not, 2 where a file cannot be used.
     """
     import asyncio
 
-    results = asyncio.run(_all(sources, model, caller_model, repeat, at_least, only))
+    engines = _Engines(model, caller_model, (stt, tts, caller_tts) if voice else None)
+    results = asyncio.run(_all(sources, engines, repeat, at_least, only))
     if not results:
         raise typer.BadParameter(f"no conversation has {only!r} in its name", param_hint="--only")
     if junit_file is not None:
@@ -69,39 +96,78 @@ def rehearse_files(
         raise typer.Exit(ExitStatus.OTHERWISE)
 
 
-async def _all(
-    sources: list[str], model_spec: str, caller_spec: str | None, repeat: int, at_least: float, only: str
-) -> list[Tried]:
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """Specs: the agent's model, the caller's, and by voice (recogniser, agent's voice, caller's voice)."""
+
+    model: str
+    caller: str | None
+    voice: tuple[str, str, str] | None
+
+
+async def _all(sources: list[str], engines: _Engines, repeat: int, at_least: float, only: str) -> list[Tried]:
     from trunkline.clock import SystemClock
-    from trunkline.providers.registry import make_llm
     from trunkline.scenario.junit import Tried
     from trunkline.scenario.load import load_scenario
     from trunkline.scenario.rehearsal import load_rehearsal
-    from trunkline.scenario.rehearse import rehearse
 
     clock = SystemClock()
     files = [(source, *load_rehearsal(source)) for source in sources]
     scenarios = {of: load_scenario(of) for _, _, of in files}
-    model = make_llm(model_spec, clock)
-    caller = make_llm(caller_spec, clock) if caller_spec else None
-    engines: list[LanguageModel] = [model, *([caller] if caller is not None else [])]
     results: list[Tried] = []
-    try:
-        for engine in engines:
-            await engine.start()
+    async with _opened(engines, clock) as hold:
         for source, rehearsal, of in files:
             for talk in rehearsal.conversations:
                 if only not in talk.name:
                     continue
                 began = clock.now()
-                tries = tuple(
-                    [await rehearse(scenarios[of], rehearsal, talk, model, caller) for _ in range(repeat)]
-                )
+                tries = tuple([await hold(scenarios[of], rehearsal, talk) for _ in range(repeat)])
                 results.append(Tried(source, talk.name, tries, at_least, clock.now() - began))
-    finally:
-        for engine in engines:
-            await engine.close()
     return results
+
+
+@asynccontextmanager
+async def _opened(engines: _Engines, clock: Clock) -> AsyncIterator[Hold]:
+    """The engines started, as the function that holds one conversation with them."""
+    from trunkline.providers.registry import make_llm
+    from trunkline.scenario.rehearse import rehearse
+
+    async with AsyncExitStack() as stack:
+        caller: LanguageModel | None = None
+        if engines.caller:
+            caller = make_llm(engines.caller, clock)
+            stack.push_async_callback(caller.close)
+            await caller.start()
+        if engines.voice is not None:
+            studio = await _studio(engines.model, engines.voice, clock, stack)
+            from trunkline.lab.spoken_rehearsal import rehearse_by_voice
+
+            yield lambda scenario, rehearsal, talk: rehearse_by_voice(
+                studio, scenario, rehearsal, talk, caller
+            )
+            return
+        model = make_llm(engines.model, clock)
+        stack.push_async_callback(model.close)
+        await model.start()
+        yield lambda scenario, rehearsal, talk: rehearse(scenario, rehearsal, talk, model, caller)
+
+
+async def _studio(model: str, voice: tuple[str, str, str], clock: Clock, stack: AsyncExitStack) -> Studio:
+    from trunkline.call.service import ServiceSettings, running_engines
+    from trunkline.call.voice_batch import VoiceBatch
+    from trunkline.lab.spoken_rehearsal import Studio
+    from trunkline.providers.registry import make_tts
+
+    stt, tts, caller_tts = voice
+    settings = ServiceSettings(stt=(stt,), llm=model, tts=tts)
+    engines = await stack.enter_async_context(running_engines(settings, clock))
+    mouth = make_tts(caller_tts, clock)
+    stack.push_async_callback(mouth.close)
+    await mouth.start()
+    batch = VoiceBatch(clock)
+    stack.push_async_callback(batch.close)
+    await batch.start()
+    return Studio(engines, mouth, batch, clock)
 
 
 def _write_junit(path: Path, results: list[Tried]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,9 +24,9 @@ from trunkline.cli.options import (
 
 if TYPE_CHECKING:
     from trunkline.call.routing import Routing
+    from trunkline.call.scenario_file import ScenarioFile
     from trunkline.cli.results import ResultPrinter
     from trunkline.config.settings import Settings
-    from trunkline.scenario.play import ScenarioPlay
 
 CARRIERS_PANEL = "Carriers"
 
@@ -87,9 +86,11 @@ def serve(
 
     SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while ([service] drain_time),
     then are told goodbye. A second one ends at once. With --json, one line a call, as it ends.
+
+    The scenario's file is read again when it changes. A broken one changes nothing; a call keeps its version.
     """
     from trunkline.call.routing import Routing
-    from trunkline.cli.options import load_play
+    from trunkline.call.scenario_file import ScenarioFile
     from trunkline.cli.results import ResultPrinter
     from trunkline.cli.running import run
 
@@ -108,12 +109,15 @@ def serve(
         browser__bind=("--browser", browser),
         record__folder=("--runs", runs),
     )
-    play = load_play(scenario)
-    routing = Routing(loaded.settings.service.routes, play, load_play)
-    run(_serve(with_log(loaded.settings), play, routing, ResultPrinter(as_json=as_json)))
+    service = loaded.settings.service
+    tools = [tool.name for tool in loaded.settings.integrations.tools]
+    routing = Routing(service.routes, ScenarioFile(scenario, tools), lambda name: ScenarioFile(name, tools))
+    run(_serve(with_log(loaded.settings), routing, ResultPrinter(as_json=as_json)))
 
 
-async def _serve(settings: Settings, play: ScenarioPlay, routing: Routing, printer: ResultPrinter) -> None:
+async def _serve(settings: Settings, routing: Routing[ScenarioFile], printer: ResultPrinter) -> None:
+    import asyncio
+
     from trunkline.call.carrier_service import open_carriers
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
@@ -133,18 +137,28 @@ async def _serve(settings: Settings, play: ScenarioPlay, routing: Routing, print
 
         async with stopped_by_signals(say_that_it_stops) as stop:
             host, port = service.sip.address
-            printer.note(
-                f"answering calls to sip:{settings.sip.user}@{host}:{port} with {play.name}; Ctrl-C stops"
-            )
+            address = f"sip:{settings.sip.user}@{host}:{port}"
+            names = ", ".join(source.play.name for source in routing.sources)
+            printer.note(f"answering calls to {address} with {names}; Ctrl-C stops")
             for name, (carrier_host, carrier_port) in carriers.carrying.listening.items():
                 printer.note(f"answering {name} calls at {carrier_host}:{carrier_port}")
                 if name == "browser":
                     printer.note(f"talk from http://{carrier_host}:{carrier_port}/browser/talk")
             service.sip.tell = lambda line: print(line, flush=True)
             service.screen_with(routing.refusal)
-            preparing = asyncio.create_task(service.prepare(play), name="fixed lines")
+            beside = [
+                *(
+                    asyncio.create_task(service.prepare(file.play), name="fixed lines")
+                    for file in routing.sources
+                ),
+                *(
+                    asyncio.create_task(file.watch(service.clock), name="watch the scenario")
+                    for file in routing.sources
+                ),
+            ]
             try:
                 await carriers.serve(routing.play, stop, on_result=printer.result)
             finally:
-                preparing.cancel()
-                await asyncio.gather(preparing, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)

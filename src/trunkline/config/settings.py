@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from trunkline.call.budget import BudgetSettings
 from trunkline.call.routing import Route
 from trunkline.call.settings import CallSettings
 from trunkline.integrations.settings import IntegrationSettings
@@ -98,6 +99,7 @@ class Settings:
     ari: AriSettings
     engines: Engines
     turn: TurnPolicy
+    budget: BudgetSettings
     call: CallSettings
     integrations: IntegrationSettings
     record: Record
@@ -128,7 +130,9 @@ class Settings:
             llm=self.engines.llm,
             tts=self.engines.tts,
             tools=self.integrations.tools,
-            call=dataclasses.replace(self.call, turn=self.turn, record_audio=self.record.audio),
+            call=dataclasses.replace(
+                self.call, turn=self.turn, budget=self.budget, record_audio=self.record.audio
+            ),
             runs=Path(self.record.folder) if self.record.folder else None,
             max_calls=self.service.max_calls,
             drain_time=self.service.drain_time,
@@ -158,7 +162,7 @@ class Key:
         return typing.get_origin(self.type) in (tuple, list)
 
 
-NOT_HERE = {("call", "turn"), ("call", "record_audio")}
+NOT_HERE = {("call", "turn"), ("call", "budget"), ("call", "record_audio")}
 """Fields of the call's own settings that have a table or key of their own."""
 
 

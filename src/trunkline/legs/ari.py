@@ -16,16 +16,16 @@ from trunkline.legs.leg import TransferResult
 from trunkline.legs.stream import Message, part, read_object, text, texts
 from trunkline.rtp.stream import Stream
 
-Format = Literal["ulaw", "alaw", "g722", "slin16"]
+Format = Literal["ulaw", "alaw", "g722"]
 
 STREAMS: dict[str, Stream] = {
     "ulaw": Stream("PCMU", 0),
     "alaw": Stream("PCMA", 8),
     "g722": Stream("G722", 9),
-    # Asterisk's own number for 16 kHz samples (main/rtp_engine.c); nothing negotiates it.
-    "slin16": Stream("L16", 118),
 }
-"""What each format is in RTP. Keys come as events, not in it."""
+"""What each format is in RTP; keys come as events, not in it. Only formats with a payload type of their own:
+nothing is negotiated here, and what Asterisk sends under a number of its own choice (slin16 under 118) it
+does not take back under it (seen with Asterisk 22.10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class AriSettings:
     """Of a user in its ari.conf."""
     app: str = "trunkline"
     """Our name there: the dialplan says Stasis(trunkline)."""
-    format: Format = "slin16"
-    """What its sound comes in: `ulaw`, `alaw`, `g722` or `slin16` (16 kHz, uncompressed)."""
+    format: Format = "ulaw"
+    """What its sound comes in: `ulaw`, `alaw`, or `g722` (16 kHz; needs the extra `av`)."""
     rtp_host: str = "127.0.0.1"
     """Our address as Asterisk reaches it."""
     rtp_ports: tuple[int, int] = (0, 0)

@@ -102,6 +102,12 @@ class Carrying:
     def board(self) -> Switchboard:
         return self._board
 
+    async def ari_connected(self) -> None:
+        """Until the events of the Asterisk that is led come."""
+        ari = self._carriers.get("ari")
+        if isinstance(ari, Ari):
+            await ari.connected()
+
     async def dial(
         self, carrier: str, number: str, *, caller: str = "", variables: Mapping[str, str] | None = None
     ) -> CarriedLeg:

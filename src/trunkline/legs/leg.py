@@ -13,9 +13,18 @@ from enum import StrEnum
 from typing import Protocol
 
 from trunkline.audio.frame import Frame
-from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp, MediaBack, MediaLost
+from trunkline.events import (
+    CallAnswered,
+    CallRinging,
+    Dtmf,
+    HoldEnded,
+    HoldStarted,
+    HungUp,
+    MediaBack,
+    MediaLost,
+)
 
-LegEvent = CallRinging | CallAnswered | Dtmf | MediaLost | MediaBack | HungUp
+LegEvent = CallRinging | CallAnswered | Dtmf | MediaLost | MediaBack | HoldStarted | HoldEnded | HungUp
 OnFrame = Callable[[Frame], None]
 NextFrame = Callable[[float], bytes | None]
 """Given the time at which the frame leaves, gives 20 ms of PCM at the leg's rate, or None for silence."""

@@ -356,9 +356,9 @@ class SipLeg:
     def _up(self, at: float) -> None:
         assert self._sound.agreement is not None
         self._answered = True
-        self._sound.fix()
         self._ring_limit.cancel()
         self._deliver(CallAnswered(at, self._sound.agreement.codec.name, self.rate))
+        self._sound.fix()
         self._decided.set()
 
     def _confirmed(self, body: bytes, at: float) -> None:

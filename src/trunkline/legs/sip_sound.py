@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from trunkline.clock import Clock
 from trunkline.errors import MediaError
-from trunkline.events import Dtmf, MediaBack, MediaLost
+from trunkline.events import Dtmf, HoldEnded, HoldStarted, MediaBack, MediaLost
 from trunkline.legs.leg import LegEvent, MediaQuality, NextFrame, OnFrame
 from trunkline.legs.sip_keys import Pressed
 from trunkline.legs.sip_media import configure_media
@@ -36,6 +36,8 @@ class CallSound:
         self._clock = clock
         self._tell = tell
         self._fixed = False
+        self._held = False
+        """Whether the other end takes no sound of ours: then it owes us none either."""
         self._given: tuple[OnFrame, NextFrame] | None = None
         self._bridged_rate = 0
         """The media's rate where it is not the call's; 0 where it is."""
@@ -57,12 +59,22 @@ class CallSound:
         self.agreement = agreement
         if not self._fixed:
             self.rate = self.port.rate
-        elif self._given is not None:
-            self._wire()
+            self._held = not agreement.send
+            return
+        held_before, self._held = self._held, not agreement.send
+        if self._given is not None:
+            # After a hold their silence counts from now on.
+            self._wire(anew=held_before and not self._held)
+        if self._held is not held_before:
+            now = self._clock.now()
+            self._lost_again = 0.0
+            self._tell(HoldStarted(now) if self._held else HoldEnded(now))
 
     def fix(self) -> None:
         """The call is answered: its rate stays as it is."""
         self._fixed = True
+        if self._held:
+            self._tell(HoldStarted(self._clock.now()))
 
     def start(self, on_frame: OnFrame, next_frame: NextFrame) -> None:
         """Begin moving audio, or go on with others. Raises `MediaError` where there is no media."""
@@ -91,15 +103,16 @@ class CallSound:
 
     def _lost(self, seconds: float) -> None:
         """Told each second; the call hears of it at once and then every five."""
-        if seconds >= self._lost_again:
+        if seconds >= self._lost_again and not self._held:
             if not self._lost_again:
                 self.lost_first()
             self._lost_again = seconds + LOST_AGAIN_SECONDS
             self._tell(MediaLost(self._clock.now(), seconds))
 
     def _back(self) -> None:
-        self._lost_again = 0.0
-        self._tell(MediaBack(self._clock.now()))
+        if self._lost_again:
+            self._lost_again = 0.0
+            self._tell(MediaBack(self._clock.now()))
 
     @property
     def round_trip(self) -> float:

@@ -1,8 +1,9 @@
 """What a call cost: a fold over its events, and a table of prices that people can edit.
 
 Tokens come from `GenerationDone` (what the model said it used), characters from `SynthesisStarted`,
-seconds of recognition from the call's own length, since hosted recognisers bill the open stream. What an
-engine costs that is not in the table is unknown, and said to be so: a sum with a hole in it is no sum.
+seconds of recognition from the call's own length, since most hosted recognisers bill the open stream, or from
+the caller's speech for those that are sent nothing else. What an engine costs that is not in the table is
+unknown, and said to be so: a sum with a hole in it is no sum.
 
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine took
 over in the middle of a call, its use is counted under the first one's name.
@@ -29,6 +30,8 @@ from trunkline.events import (
     GenerationStarted,
     LinesPrepared,
     ModelUsed,
+    SpeechStarted,
+    SpeechStopped,
     SynthesisStarted,
 )
 
@@ -37,10 +40,12 @@ _SHIPPED = Path(__file__).with_name("prices.toml")
 _UNITS = {
     "llm": {"input": 1e6, "cached": 1e6, "output": 1e6},
     "tts": {"characters": 1e6},
-    "stt": {"hours": 3600.0},
+    "stt": {"hours": 3600.0, "speech_hours": 3600.0},
 }
 """What is counted for each kind, and how many of the counted units the price is for. `hours` are counted
-in seconds."""
+in seconds; of these two the one counts that has a price."""
+_BEFORE_SPEECH = 0.3
+"""Seconds before the first sound that recognisers which are sent utterances alone are sent too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ class Spent:
         total = 0.0
         for unit, count in self.units.items():
             price = row.get(unit, row.get("input") if unit == "cached" else None)
-            if price is None and count:
+            if price is None and count and self.kind != "stt":
                 return None
             total += (price or 0.0) * count / _UNITS[self.kind][unit]
         return total
@@ -137,6 +142,9 @@ class CostMeter:
         self._turn_of: dict[int, tuple[int, str]] = {}
         """Of each generation: the turn it belongs to, and the model."""
         self._answered: float | None = None
+        self._speaking: float | None = None
+        self._spoken = 0.0
+        """Seconds of the caller's speech."""
 
     def add(self, event: Event) -> None:
         match event:
@@ -157,8 +165,14 @@ class CostMeter:
             case SynthesisStarted() if not event.cached:
                 turn = self._turn_of.get(event.generation, (0, ""))[0]
                 self._count(turn, "tts", self._engines.get("tts", "unknown"), characters=len(event.text))
+            case SpeechStarted():
+                self._speaking = event.since - _BEFORE_SPEECH
+            case SpeechStopped() if self._speaking is not None:
+                self._spoken += max(0.0, event.until - self._speaking)
+                self._speaking = None
             case CallEnded() if self._answered is not None:
-                self._count(0, "stt", self._engines.get("stt", "unknown"), hours=event.at - self._answered)
+                name = self._engines.get("stt", "unknown")
+                self._count(0, "stt", name, hours=event.at - self._answered, speech_hours=self._spoken)
 
     def _tokens(self, event: GenerationDone) -> None:
         turn, model = self._turn_of.get(event.generation, (0, "unknown"))
@@ -202,7 +216,8 @@ class CostMeter:
 
 def _used(spent: Spent) -> dict[str, float]:
     """Units as people count them: seconds of recognition, not hours."""
-    return {("seconds" if unit == "hours" else unit): round(count, 3) for unit, count in spent.units.items()}
+    names = {"hours": "seconds", "speech_hours": "speech_seconds"}
+    return {names.get(unit, unit): round(count, 3) for unit, count in spent.units.items()}
 
 
 def _sum(rows: Iterable[Spent], prices: Prices) -> float | None:

@@ -48,18 +48,18 @@ class Guarded(Generic[E]):
     breaker: Breaker
 
 
-def _nobody(name: str, error: EngineError) -> None:
+def nobody(name: str, error: EngineError) -> None:
     """Nobody listens to what failed."""
 
 
 @dataclass(slots=True)
-class _Row(Generic[E]):
+class EngineRow(Generic[E]):
     """What both kinds share. `patience`: seconds that an engine which is not the last may take."""
 
     clock: Clock
     engines: Sequence[Guarded[E]]
     patience: float
-    tell: Tell = _nobody
+    tell: Tell = nobody
     started: list[Guarded[E]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -105,10 +105,10 @@ class _Row(Generic[E]):
             await guarded.engine.close()
 
 
-def _row(engines: Sequence[E], clock: Clock, patience: float, tell: Tell) -> _Row[E]:
+def row_of(engines: Sequence[E], clock: Clock, patience: float, tell: Tell) -> EngineRow[E]:
     if not engines:
         raise ConfigError("a list of engines is empty")
-    return _Row(clock, [Guarded(engine, Breaker()) for engine in engines], patience, tell)
+    return EngineRow(clock, [Guarded(engine, Breaker()) for engine in engines], patience, tell)
 
 
 class FailoverLanguageModel:
@@ -120,10 +120,10 @@ class FailoverLanguageModel:
         clock: Clock,
         *,
         patience: float = 1.5,
-        tell: Tell = _nobody,
-        _shared: _Row[LanguageModel] | None = None,
+        tell: Tell = nobody,
+        _shared: EngineRow[LanguageModel] | None = None,
     ) -> None:
-        self._row = _shared or _row(models, clock, patience, tell)
+        self._row = _shared or row_of(models, clock, patience, tell)
         self.name = self._row.engines[0].engine.name
 
     def reporting_to(self, tell: Tell) -> FailoverLanguageModel:
@@ -202,10 +202,10 @@ class FailoverTextToSpeech:
         clock: Clock,
         *,
         patience: float = 1.0,
-        tell: Tell = _nobody,
-        _shared: _Row[TextToSpeech] | None = None,
+        tell: Tell = nobody,
+        _shared: EngineRow[TextToSpeech] | None = None,
     ) -> None:
-        self._row = _shared or _row(engines, clock, patience, tell)
+        self._row = _shared or row_of(engines, clock, patience, tell)
         self.name = self._row.engines[0].engine.name
 
     def reporting_to(self, tell: Tell) -> FailoverTextToSpeech:
@@ -235,7 +235,7 @@ class FailoverTextToSpeech:
 class FailoverVoice:
     """One call's voice, at the leg's own rate, whichever engine speaks: engines give different ones."""
 
-    def __init__(self, row: _Row[TextToSpeech], options: VoiceOptions) -> None:
+    def __init__(self, row: EngineRow[TextToSpeech], options: VoiceOptions) -> None:
         self.rate = options.rate
         self._row = row
         self._options = options

@@ -50,11 +50,21 @@ class EngineEntry:
     about: str = ""
     package: str = ""
     needs: tuple[str, ...] = ()
+    plugins: bool = False
+    """It stands for many: `NAME:PLUGIN`, whose options are the plugin's."""
 
     @property
     def lacks(self) -> list[str]:
         """The modules it needs that are not installed here. Imports none of them."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return [name for name in self.needs if not _is_there(name)]
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module is installed. Of a dotted name only the packages around it are imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # a package around it is not there
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,10 @@ class EngineOption:
 
 _HERE = "trunkline.providers"
 
+_MRCP = "a server of MRCPv2 that you run, as sip:HOST:PORT"
+
 SPEECH_TO_TEXT: dict[str, EngineEntry] = {
+    "mrcp": EngineEntry(f"{_HERE}.stt.mrcp:Mrcp", about=_MRCP),
     "embedded": EngineEntry(
         f"{_HERE}.stt.pocketsphinx:PocketSphinx",
         about="pocketsphinx with a grammar for each question; for demonstrations and tests",
@@ -108,6 +121,28 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "Azure's recogniser, custom models",
         needs=("httpx", "websockets"),
     ),
+    "google": EngineEntry(
+        f"{_HERE}.stt.google:GoogleSpeech",
+        "google",
+        "Google Cloud Speech v2",
+        needs=("google.cloud.speech_v2",),
+    ),
+    "vosk": EngineEntry(
+        f"{_HERE}.stt.vosk:Vosk", "vosk", "Vosk with a model folder, on this machine", needs=("vosk",)
+    ),
+    "sherpa": EngineEntry(
+        f"{_HERE}.stt.sherpa:Sherpa",
+        "sherpa",
+        "sherpa-onnx with a streaming transducer's folder, on this machine",
+        needs=("sherpa_onnx",),
+    ),
+    "livekit": EngineEntry(
+        f"{_HERE}.stt.livekit:LiveKitSpeechToText",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
+    ),
     "fake": EngineEntry(
         f"{_HERE}.stt.fake:FakeSpeechToText", about="set words at set delays, for benchmarks and tests"
     ),
@@ -138,18 +173,32 @@ LANGUAGE_MODELS: dict[str, EngineEntry] = {
     "gemini": EngineEntry(
         f"{_HERE}.llm.gemini:GeminiLanguageModel", "gemini", "Google's Gemini", needs=("httpx",)
     ),
+    "livekit": EngineEntry(
+        f"{_HERE}.llm.livekit:LiveKitLanguageModel",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
+    ),
     "fake": EngineEntry(
         f"{_HERE}.llm.fake:FakeLanguageModel", about="set words at a set speed, for benchmarks and tests"
     ),
 }
 
 TEXT_TO_SPEECH: dict[str, EngineEntry] = {
+    "mrcp": EngineEntry(f"{_HERE}.tts.mrcp:MrcpVoices", about=_MRCP),
     "embedded": EngineEntry(
         f"{_HERE}.tts.embedded:Embedded", about="flite where this machine has it, else espeak-ng"
     ),
     "flite": EngineEntry(f"{_HERE}.tts.flite:Flite", about="flite, from the system's libflite"),
     "espeak": EngineEntry(
         f"{_HERE}.tts.espeak:Espeak", about="espeak-ng from its package, in a process of its own"
+    ),
+    "piper": EngineEntry(
+        f"{_HERE}.tts.piper:Piper",
+        "piper",
+        "Piper with a voice file, in processes of its own",
+        needs=("piper",),
     ),
     "elevenlabs": EngineEntry(
         f"{_HERE}.tts.elevenlabs:ElevenLabs",
@@ -179,6 +228,13 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
         f"{_HERE}.tts.google:GoogleVoices", "google", "Google Cloud's Neural2 and Chirp", needs=("httpx",)
     ),
     "playht": EngineEntry(f"{_HERE}.tts.playht:PlayHT", about="PlayHT; the service ended in December 2025"),
+    "livekit": EngineEntry(
+        f"{_HERE}.tts.livekit:LiveKitTextToSpeech",
+        "livekit",
+        "livekit:NAME, whatever the package livekit-plugins-NAME speaks to",
+        needs=("livekit.agents",),
+        plugins=True,
+    ),
     "fake": EngineEntry(
         f"{_HERE}.tts.fake:FakeTextToSpeech", about="a tone at a set speed, for benchmarks and tests"
     ),
@@ -267,8 +323,14 @@ def _options(build: Callable[..., object]) -> dict[str, EngineOption]:
 def _make(kind: str, spec: str | EngineSpec, clock: Clock) -> object:
     if isinstance(spec, str):
         spec = parse_spec(spec)
-    entry = _entry(kind, spec.name)
-    build = _load(kind, spec.name, entry)
+    name, _, plugin = spec.name.partition(":")
+    entry = _entry(kind, name)
+    build = _load(kind, name, entry)
+    if entry.plugins or plugin:
+        if not entry.plugins or not plugin:
+            hint = f"Write {name}:NAME" if entry.plugins else f"Write {name}"
+            raise ConfigError(f"{spec.name!r} names no engine", where=f"--{kind}", hint=hint)
+        return build(clock=clock, plugin=plugin, options=spec.options)
     known = _options(build)
     values: dict[str, Any] = {}
     for key, text in spec.options.items():

@@ -33,8 +33,12 @@ T = TypeVar("T")
 SENTENCE = "Good morning, this is a short trial of one engine."
 _LAST_WORDS = 2.0
 """Seconds after the speech in which last words are waited for."""
+_PIECES = 0.3
+"""Seconds between pieces of last words."""
+_NOTHING = 6.0
+"""Seconds after the speech in which one that has heard nothing so far is waited for."""
 _LONGEST = 30.0
-"""Seconds that any trial may take; an engine's own limits are shorter."""
+"""Seconds that any trial may take beside what it hears; an engine's own limits are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,18 @@ async def _said(engine: TextToSpeech, text: str, options: VoiceOptions, clock: C
         await voice.close()
 
 
-async def understood(engine: SpeechToText, speech: Said, clock: Clock, language: str = "en") -> Understood:
-    """What a started recogniser makes of this speech, heard at its own pace. Raises an `EngineError`."""
-    return await _limited(_understood(engine, speech, clock, language), engine.name)
+async def understood(
+    engine: SpeechToText, speech: Said, clock: Clock, language: str = "en", rate: int = 8000
+) -> Understood:
+    """What a started recogniser makes of this speech, heard at its own pace over a leg of `rate`. Raises an
+    `EngineError`."""
+    trial = _understood(engine, speech, clock, ListenOptions(rate, language))
+    return await _limited(trial, engine.name, _LONGEST + speech.seconds)
 
 
-async def _understood(engine: SpeechToText, speech: Said, clock: Clock, language: str) -> Understood:
-    recognition = await engine.open(ListenOptions(8000, language))
-    trial = _Listening(recognition, resampled(speech.pcm, speech.rate, 8000), clock)
+async def _understood(engine: SpeechToText, speech: Said, clock: Clock, options: ListenOptions) -> Understood:
+    recognition = await engine.open(options)
+    trial = _Listening(recognition, resampled(speech.pcm, speech.rate, options.rate), clock, options.rate)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(each) for each in (trial.speak(), trial.listen(), trial.over.wait())
     ]
@@ -149,21 +157,24 @@ async def _understood(engine: SpeechToText, speech: Said, clock: Clock, language
 class _Listening:
     """A recogniser, and the line that it listens to."""
 
-    def __init__(self, recognition: Recognition, pcm: bytes, clock: Clock) -> None:
+    def __init__(self, recognition: Recognition, pcm: bytes, clock: Clock, rate: int) -> None:
         self.over = asyncio.Event()
         """The speech is over and the last words are there, or have been waited for."""
         self._recognition = recognition
         self._pcm = pcm
         self._clock = clock
+        self._rate = rate
         self._began = clock.now()
         self._stopped: float | None = None
+        self._after: float | None = None
+        """When the last words after the end of the speech came."""
         self._first: float | None = None
         self._last = self._began
         self._words: list[str] = []
 
     async def speak(self) -> None:
         """The speech at its own pace; after it the line goes on with silence, as a telephone's does."""
-        size = frame_bytes(8000)
+        size = frame_bytes(self._rate)
         self._recognition.speech_started(self._began)
         for number in itertools.count():
             await self._clock.sleep(self._began + 0.02 * (number + 1) - self._clock.now())
@@ -173,29 +184,36 @@ class _Listening:
                 self._stopped = now
                 self._recognition.speech_stopped(now)
                 self._recognition.finalise()
-            self._recognition.push(Frame(piece.ljust(size, b"\0"), 8000, now))
-            # One that has said all before the end of the speech says nothing after it.
-            if self._stopped is not None and self._words and now > self._stopped + _LAST_WORDS:
+            self._recognition.push(Frame(piece.ljust(size, b"\0"), self._rate, now))
+            if self._stopped is not None and self._silent(now, self._stopped):
                 self.over.set()
+
+    def _silent(self, now: float, stopped: float) -> bool:
+        """Whether all has been said. Last words may come in several pieces; one that has said all before the
+        end of the speech says nothing after it; one that has heard nothing may never."""
+        if self._after is not None:
+            return now > self._after + _PIECES
+        return now > stopped + (_LAST_WORDS if self._words else _NOTHING)
 
     async def listen(self) -> None:
         async for heard in self._recognition:
             if isinstance(heard, Partial | Final) and heard.text and self._first is None:
                 self._first = self._clock.now() - self._began
             if isinstance(heard, Final):
-                self._words.append(heard.text)
+                if heard.text:
+                    self._words.append(heard.text)
                 self._last = self._clock.now()
                 if self._stopped is not None:
-                    self.over.set()
+                    self._after = self._last
 
     def result(self) -> Understood:
         waited = self._last - (self._stopped if self._stopped is not None else self._last)
         return Understood(" ".join(self._words).strip(), self._first or 0.0, max(0.0, waited))
 
 
-async def _limited(trial: Awaitable[T], name: str) -> T:
+async def _limited(trial: Awaitable[T], name: str, limit: float = _LONGEST) -> T:
     try:
-        async with asyncio.timeout(_LONGEST):
+        async with asyncio.timeout(limit):
             return await trial
     except TimeoutError:
-        raise EngineTimeout(f"the trial took longer than {_LONGEST:g} s", where=name) from None
+        raise EngineTimeout(f"the trial took longer than {limit:g} s", where=name) from None

@@ -163,6 +163,10 @@ def _disclosure(scenario: Scenario) -> Iterator[Finding]:
     hint = "Say so in its `say`, or set persona.discloses_ai: false where the law allows it."
     if not DISCLOSES.search(step.say):
         yield warning(("steps", scenario.start), "the first words do not say that this is an AI", hint)
+    for n, words in enumerate(scenario.case("voicemail").words):
+        if not DISCLOSES.search(words):
+            path = ("edge_cases", "voicemail", "words", n)
+            yield warning(path, "the message does not say that it is from an AI", hint)
     for name, step in scenario.steps.items():
         if step.kind == "voicemail" and name != scenario.start and not DISCLOSES.search(step.say):
             yield warning(("steps", name), "the message does not say that it is from an AI", hint)

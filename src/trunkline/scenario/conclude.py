@@ -66,7 +66,8 @@ def concluded(
     if state.answered and not text.strip():
         words.append(state.answered)
     words += [line for line in state.due if line not in text]
-    state = replace(state, due=(), answered="", exchange=(), interrupted=False)
+    interruptible = step.interruptible and not state.firm
+    state = replace(state, due=(), firm=False, answered="", exchange=(), interrupted=False)
     if state.closing:
         before = " ".join(words)
         state, last = closed(scenario, state, state.closing)
@@ -79,14 +80,14 @@ def concluded(
     if step.kind == "call":
         begins = state.calling != state.visit
         words += [fill(step.say, scenario, state) or waiting_words(scenario, state)] if begins else []
-        actions += _spoken(words, step.interruptible)
+        actions += _spoken(words, interruptible)
         if begins:
             actions.append(call_tool(scenario, state))
         return replace(state, calling=state.visit, arrived=True), actions
     if step.kind == "transfer":
         words.append(fill(step.say, scenario, state))
         target = fill(state.facts.get("target", step.target), scenario, state)
-        actions += _spoken(words, step.interruptible)
+        actions += _spoken(words, interruptible)
         return replace(state, transferring=True), [
             *actions,
             Transfer(target, summary(scenario, state), step.how),
@@ -94,7 +95,7 @@ def concluded(
     if not state.arrived and not covers(text, walk.question(scenario, state)):
         words += [walk.opening(scenario, state), walk.question(scenario, state)]
     state = walk.asked(state) if not state.arrived or covers(text, "") else state
-    actions += _spoken(words, step.interruptible)
+    actions += _spoken(words, interruptible)
     if step.seconds is not None and state.timed != state.visit:
         state = replace(state, timed=state.visit)
         actions.append(StartTimer(state.visit, step.seconds))

@@ -42,7 +42,7 @@ def assemble(scenario: Scenario, state: State, text: str) -> Prompt:
         if number == 0 or state.exchange[number - 1].call.id != call.id:
             messages.append(Message("assistant", "", tool_calls=(call,)))
         messages.append(Message("tool", exchange.answer, tool_call_id=call.id))
-    offered = tools.offered(scenario, state)
+    offered = tools.offered(scenario)
     return Prompt(tuple(messages), offered, situation=Situation(scenario, state, text))
 
 

@@ -74,7 +74,8 @@ class Conversation:
     """What each tool answers, instead of the scenario's own example; None: it fails."""
     called: list[CallTool] = field(default_factory=list)
     """The tools that were called."""
-    _timers: list[tuple[datetime, str]] = field(default_factory=list)
+    timers: list[tuple[datetime, str]] = field(default_factory=list)
+    """When which step's time is up."""
     local: int = 0
     asked_model: int = 0
 
@@ -101,8 +102,8 @@ class Conversation:
     async def wait(self, seconds: float) -> str:
         """Time passes without a word; steps whose time is up are told so."""
         until, words = self.now + timedelta(seconds=seconds), []
-        while due := [timer for timer in self._timers if timer[0] <= until]:
-            self._timers.remove(min(due))
+        while due := [timer for timer in self.timers if timer[0] <= until]:
+            self.timers.remove(min(due))
             self.now, key = max(self.now, min(due)[0]), min(due)[1]
             words.append(await self.happen(TimeUp(key, self.now)))
         self.now = until
@@ -160,7 +161,7 @@ class Conversation:
                 case CallTool():
                     self.called.append(action)
                 case StartTimer():
-                    self._timers.append((self.now + timedelta(seconds=action.seconds), action.key))
+                    self.timers.append((self.now + timedelta(seconds=action.seconds), action.key))
                 case ToolAnswer():
                     self.refusals += [action.content] if action.refused else []
                 case End():

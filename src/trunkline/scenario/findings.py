@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 class Finding:
     """Something found in a scenario. `path`: where, as keys from the top of the file."""
 
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     path: Path
     what: str
     hint: str

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from trunkline.scenario import guardrail_words as words_of
 from trunkline.scenario.model import ByIdentity, Scenario
 from trunkline.scenario.numbers import Found, find_numbers, plain
-from trunkline.scenario.spoken import fill, value_words
+from trunkline.scenario.spoken import fill, result_words, value_words
 from trunkline.scenario.state import State
 
 SMALL = 3
@@ -29,131 +30,113 @@ class Verdict:
 
 
 _FINE = Verdict(ok=True)
-_PROFANE = re.compile(
-    r"\b(fuck\w*|shit\w*|bullshit|bitch\w*|asshole\w*|arsehole\w*|bastard\w*|cunt\w*|wank\w*|motherfuck\w*|"
-    r"idiot\w*|moron\w*|retard\w*|slut\w*|whore\w*|nigg\w*|faggot\w*|damn you|shut up)\b"
-)
-_PROMISES = re.compile(
-    r"\b(guarantee[ds]?|guaranteed|discounts?|refunds?|reimburse\w*|money back|free of charge|"
-    r"for free|at no cost|"
-    r"no cost|free (month|trial|phone|upgrade|year|week)s?|half price|special (offer|price|deal)|best price|"
-    r"i promise|we promise|you have my word|i swear|waive[ds]?|voucher|gift card|cash ?back|compensat\w+|"
-    r"price match|lifetime|unlimited|hundred percent|per ?cent off|% off)\b|%"
-)
-_DENIES = re.compile(r"\b(can not|can t|could not|will not|not able to|am not allowed|never|do not|no)\b")
-_HUMAN = re.compile(
-    r"\bi am (really |actually |in fact |of course )?(not (an? )?(ai|a i|robot|machine|bot|computer|"
-    r"artificial\w*)|"
-    r"(an? )?(real |actual |living )?(human|person|man|woman|guy))\b(?! assistant)"
-)
-_LINK = re.compile(
-    r"(?:https?://|www\.)\S+|\b[\w.+-]+@[\w-]+\.[\w.]+|\b[\w-]+\.(?:com|net|org|io|co|uk|de|ai|app|"
-    r"info|biz|example)\b"
-    r"|\b\w+ dot (?:com|net|org|io|co|uk|de|ai|app)\b",
-    re.IGNORECASE,
-)
-_LEAKS = re.compile(
-    r"\b(system prompt|my (instructions|prompt|programming|rules (are|say))|answer objection|"
-    r"set field|confirm field|"
-    r"go to step|schedule callback|end call|json|language model by|openai|anthropic|chatgpt)\b|"
-    r"set_field|go_to_step"
-)
-_OTHERS = re.compile(
-    r"\b(another|other|different) (customer|client|caller|person)s? (is|was|are|pays?|paid|named|"
-    r"called|said|has|lives?)\b|"
-    r"\b(his|her|their) (phone number|address|e ?mail|account|card|password|date of birth) (is|are)\b|"
-    r"\b(credit card|social security|card number|password|passport number)\b"
-)
-_MONEY_WORDS = frozenset(
-    [
-        "dollar",
-        "dollars",
-        "euro",
-        "euros",
-        "pound",
-        "pounds",
-        "cent",
-        "cents",
-        "bucks",
-        "percent",
-        "%",
-        "$",
-        "£",
-        "€",
-        "month",
-        "monthly",
-        "year",
-        "yearly",
-    ]
-)
 
 
 def check_sentence(scenario: Scenario, state: State, sentence: str) -> Verdict:
     """Whether this sentence may be spoken now. Pure."""
     words = plain(sentence)
     known = _known(ByIdentity(scenario))
+    step = scenario.steps.get(state.step)
+    if step is not None and _holds(words, step.forbidden):
+        return Verdict(False, "forbidden in this step", _instead(scenario, state, ""))
     if words and words in known.sentences:
         return _FINE
-    rule = _broken(scenario, state, sentence, words, known)
+    # What came with the call, what tools answered, and what this step allows may be said like one's own.
+    told = (*state.facts.values(), *(result_words(value, state.now) for value in state.results.values()))
+    here = _sources((*told, *(step.allowed if step is not None else ())))
+    rule = _broken(scenario, state, sentence, words, known, here)
     return _FINE if not rule else Verdict(False, rule, _instead(scenario, state, rule))
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Sources:
+    """Texts whose numbers, prices and links may be spoken."""
+
     text: str
-    sentences: frozenset[str]
     numbers: frozenset[float]
     prices: frozenset[float]
     links: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Known(_Sources):
+    sentences: frozenset[str]
+
+
 @lru_cache(maxsize=32)
 def _known(ref: ByIdentity) -> _Known:
     scenario = ref.scenario
-    filled = [fill(text, scenario, State()) for text in scenario.own_words]
+    filled = tuple(fill(text, scenario, State()) for text in scenario.own_words)
     sentences = {plain(part) for text in filled for part in re.split(r"(?<=[.!?])\s+", text)}
-    text = " | ".join(plain(part) for part in filled)
+    own = _sources(filled)
+    return _Known(own.text, own.numbers, own.prices, own.links, frozenset(sentences - {""}))
+
+
+@lru_cache(maxsize=512)
+def _sources(texts: tuple[str, ...]) -> _Sources:
     numbers: set[float] = set()
     prices: set[float] = set()
-    for part in filled:
-        parts = plain(part).split()
+    for text in texts:
+        parts = plain(text).split()
         for found in find_numbers(parts):
             (prices if _is_price(parts, found) else numbers).add(found.value)
-    links = " ".join(filled).lower()
-    return _Known(text, frozenset(sentences - {""}), frozenset(numbers | prices), frozenset(prices), links)
+    joined = " | ".join(plain(text) for text in texts)
+    return _Sources(joined, frozenset(numbers | prices), frozenset(prices), " ".join(texts).lower())
 
 
 def _is_price(words: list[str], number: Found) -> bool:
     before = words[max(0, number.start - 1) : number.start]
     after = words[number.end : number.end + 3]
     joined = f" {' '.join(after)} "
-    return bool(set(before + after) & _MONEY_WORDS) or any(
+    return bool(set(before + after) & words_of.MONEY_WORDS) or any(
         f" {each} month " in joined for each in ("a", "per")
     )
 
 
-def _broken(scenario: Scenario, state: State, sentence: str, words: str, known: _Known) -> str:
-    if _PROFANE.search(words):
+def _holds(words: str, phrases: tuple[str, ...]) -> bool:
+    return any(f" {plain(phrase)} " in f" {words} " for phrase in phrases)
+
+
+def _broken(
+    scenario: Scenario, state: State, sentence: str, words: str, known: _Known, here: _Sources
+) -> str:
+    if words_of.PROFANE.search(words):
         return "profanity"
-    if _HUMAN.search(words):
+    if words_of.HUMAN.search(words):
         return "claims to be a person"
-    if _LEAKS.search(words) or _LEAKS.search(sentence.lower()):
+    if words_of.LEAKS.search(words) or words_of.LEAKS.search(sentence.lower()):
         return "speaks of its instructions"
-    if _OTHERS.search(words):
+    if words_of.OTHERS.search(words):
         return "other people's data"
-    for phrase in scenario.guardrails.forbidden:
-        if re.search(rf"\b{re.escape(plain(phrase))}\b", words):
-            return "forbidden words"
-    for link in _LINK.findall(sentence):
-        if link.lower().strip(".,") not in known.links and not _in_fields(scenario, state, link):
+    if _foreign(sentence):
+        return "another language"
+    if _holds(words, scenario.guardrails.forbidden):
+        return "forbidden words"
+    for topic in scenario.guardrails.topics:
+        # To say that one does not speak about it is no word on it.
+        found = words_of.TOPICS[topic].search(words)
+        if found and not words_of.DENIES.search(words[: found.start()]):
+            return f"forbidden topic: {topic}"
+    links = f"{known.links} {here.links}"
+    for link in words_of.LINK.findall(sentence):
+        if link.lower().strip(".,") not in links and not _in_fields(scenario, state, link):
             return "invented link"
-    promise = _PROMISES.search(words)
-    if promise and promise[0] not in known.text:
+    promise = words_of.PROMISES.search(words)
+    if promise and promise[0] not in known.text and promise[0] not in here.text:
         # "I can not promise a discount" is no promise; "a discount that never ends" is one.
         before = " ".join(words[: promise.start()].split()[-6:])
-        if not _DENIES.search(before):
+        if not words_of.DENIES.search(before):
             return "promise"
-    return _invented(scenario, state, words, known)
+    return _invented(scenario, state, words, known, here)
+
+
+def _foreign(sentence: str) -> bool:
+    """Whether it is in a language that the agent does not speak: nobody could check it."""
+    if len(words_of.OTHER_SCRIPT.findall(sentence)) >= 3:
+        return True
+    words = re.findall(r"[^\W\d_]+", sentence.lower())
+    strange = [word for word in words if word in words_of.FOREIGN]
+    return len(set(strange)) >= 2 and len(strange) * 4 >= len(words)
 
 
 def _in_fields(scenario: Scenario, state: State, link: str) -> bool:
@@ -165,18 +148,20 @@ def _in_fields(scenario: Scenario, state: State, link: str) -> bool:
     )
 
 
-def _invented(scenario: Scenario, state: State, words: str, known: _Known) -> str:
+def _invented(scenario: Scenario, state: State, words: str, known: _Known, here: _Sources) -> str:
     parts = words.split()
     found = find_numbers(parts)
     if not found:
         return ""
-    own = _field_numbers(scenario, state)
-    paid = _paid(scenario, state)
+    numbers = known.numbers | here.numbers | _field_numbers(scenario, state)
+    # What a tool answers as a number is its price too: who asks for it says so in the step's words.
+    figures = {float(value) for value in state.results.values() if isinstance(value, int | float)}
+    prices = known.prices | here.prices | figures | _paid(scenario, state)
     for number in found:
         if _is_price(parts, number):
-            if number.value not in known.prices and number.value not in paid:
+            if number.value not in prices:
                 return "invented price"
-        elif number.value > SMALL and number.value not in own and number.value not in known.numbers:
+        elif number.value > SMALL and number.value not in numbers:
             return "invented number"
     return ""
 

@@ -23,6 +23,8 @@ from trunkline.scenario.numbers import plain
 LONGEST_PASSAGE = 80
 """Words; a longer paragraph is cut between its sentences."""
 MOST_PASSAGES = 5000
+TELLING = 5.0
+"""The weight of a word that a sixteenth of the passages has: commoner ones find too many of them."""
 SEARCHED = 3
 """Words of a question that are searched for."""
 SHORT_ANSWER = 25
@@ -123,6 +125,7 @@ class Index:
         # The rarest find the passages; words that most have would only rank them all.
         known = [word for word in words if _term(word) in self._weight]
         rarest = sorted(known, key=lambda word: -weights[_term(word)])[:SEARCHED]
+        rarest = [word for word in rarest if word == rarest[0] or weights[_term(word)] >= TELLING]
         if not rarest:
             return []
         query = " OR ".join(f'"{word}"' for word in rarest)

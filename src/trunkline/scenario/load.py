@@ -18,6 +18,7 @@ from trunkline.errors import ScenarioError
 from trunkline.scenario.check import check
 from trunkline.scenario.edge_cases import EdgeCase, EdgeCases
 from trunkline.scenario.findings import Finding
+from trunkline.scenario.migrate import migrated
 from trunkline.scenario.model import (
     VERSION,
     Edge,
@@ -84,16 +85,18 @@ def examine(text: str, where: str = "scenario", folder: Path | None = None) -> E
         data, lines = compose(text, where, f"trunkline: {VERSION}")
     except ScenarioError as error:
         return Examined(None, (Finding("error", (), error.what, error.hint, where=error.where),))
+    notes: list[Finding] = []
     if isinstance(data, dict):
+        data, notes = migrated(data)
         wrong = _wrong_version(data, where, lines)
         if wrong is not None:
             return Examined(None, (wrong,))
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        return Examined(None, placed(explained(error, _known_keys), where, lines))
+        return Examined(None, placed([*notes, *explained(error, _known_keys)], where, lines))
     documents, unread = _documents(scenario, folder)
-    found = [*unread, *check(scenario.with_documents(documents) if documents else scenario)]
+    found = [*notes, *unread, *check(scenario.with_documents(documents) if documents else scenario)]
     return Examined(scenario.with_documents(documents), placed(found, where, lines))
 
 

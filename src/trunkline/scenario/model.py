@@ -34,6 +34,7 @@ Lines = tuple[Line, ...]
 FieldType = Literal[
     "text", "name", "company", "phone", "email", "address", "number", "money", "datetime", "choice", "yes_no"
 ]
+Topic = Literal["legal", "medical", "financial", "politics", "religion"]
 StepKind = Literal["say", "ask", "talk", "decide", "call", "transfer", "callback", "voicemail", "end"]
 
 
@@ -243,6 +244,7 @@ class Guardrails(_Part):
 
     forbidden: Lines = Field(default=(), description="words or phrases that are never spoken")
     allowed: Lines = Field(default=(), description="texts whose numbers, prices and links may be spoken")
+    topics: tuple[Topic, ...] = Field(default=(), description="what the agent does not speak about")
     instead: Line = "I would rather not say anything about that."
 
 

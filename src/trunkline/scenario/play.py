@@ -31,6 +31,8 @@ class ScenarioPlay:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.name = scenario.name
+        self.voice = scenario.persona.voice
+        self.pace = scenario.persona.pace
         _warm(scenario)
 
     def initial(self) -> State:

@@ -52,6 +52,7 @@ class CallerLine(_Part):
     say: Words | None = Field(default=None, description="words, or (silence), or (noise)")
     keys: Words | None = Field(default=None, description="pressed on the keypad")
     transfer: Words | None = Field(default=None, description="how the transfer ended: transferred, busy, …")
+    wait: float | None = Field(default=None, gt=0, le=3600, description="so many seconds pass in silence")
     expect: Expected = Expected()
 
     @model_validator(mode="before")
@@ -61,8 +62,8 @@ class CallerLine(_Part):
 
     @model_validator(mode="after")
     def _one_thing(self) -> CallerLine:
-        if sum(one is not None for one in (self.say, self.keys, self.transfer)) != 1:
-            raise ValueError("a line has one of `say`, `keys`, `transfer`")
+        if sum(one is not None for one in (self.say, self.keys, self.transfer, self.wait)) != 1:
+            raise ValueError("a line has one of `say`, `keys`, `transfer`, `wait`")
         return self
 
 
@@ -83,6 +84,7 @@ class Talk(_Part):
 
     name: Words
     facts: dict[Name, Words] = Field(default_factory=dict)
+    tools: dict[Name, Any] = Field(default_factory=dict, description="what tools answer; null: they fail")
     caller: tuple[CallerLine, ...] = ()
     persona: Player | None = None
     expect: Expected = Expected()
@@ -103,6 +105,7 @@ class Rehearsal(_Part):
     scenario: Words = Field(default="", description="a shipped name, or a file beside this one")
     now: datetime = Field(default=datetime(2026, 1, 5, 9, 0, tzinfo=UTC), description="when each call begins")
     facts: dict[Name, Words] = Field(default_factory=dict, description="of every conversation")
+    tools: dict[Name, Any] = Field(default_factory=dict, description="what tools answer in all of them")
     never: tuple[Words, ...] = Field(default=(), description="said in none of them")
     conversations: tuple[Talk, ...] = Field(min_length=1)
 

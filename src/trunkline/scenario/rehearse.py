@@ -6,16 +6,19 @@ model speaks for the agent, or for a caller who is played by one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from trunkline.errors import EngineError
-from trunkline.events import StepEntered
+from trunkline.events import Event, StepEntered
 from trunkline.prompt import Message, Prompt, Token
 from trunkline.scenario.actions import TransferEnded
 from trunkline.scenario.conversation import Conversation, Streams
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.numbers import plain
 from trunkline.scenario.rehearsal import NOISE, SILENCE, CallerLine, Expected, Player, Rehearsal, Talk
+from trunkline.scenario.state import State
 
 MOST_TURNS = 80
 """Turns after which a played caller has had enough: no call is that long."""
@@ -40,12 +43,32 @@ class Outcome:
         return not self.wrong
 
 
+class Held(Protocol):
+    """A conversation that was held, by text or by voice, as far as it is compared with what was expected."""
+
+    @property
+    def scenario(self) -> Scenario: ...
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def said(self) -> Sequence[str]: ...
+
+    @property
+    def notes(self) -> Sequence[Event]: ...
+
+    @property
+    def transferred_to(self) -> str: ...
+
+
 async def rehearse(
     scenario: Scenario, rehearsal: Rehearsal, talk: Talk, model: Streams, caller: Streams | None = None
 ) -> Outcome:
     """Hold this conversation. `model` speaks for the agent; `caller`, where given, for a persona with a
     `character`. Raises nothing for what is said; an engine that fails makes it fail."""
     held = Conversation(scenario, model, rehearsal.now)
+    held.answers = {**rehearsal.tools, **talk.tools}
     transcript: list[str] = []
     wrong: list[str] = []
     transcript.append(f"agent: {await held.begin({**rehearsal.facts, **talk.facts})}")
@@ -56,9 +79,7 @@ async def rehearse(
             await _played(held, talk.persona, caller, transcript)
     except EngineError as error:
         wrong.append(f"the caller's model failed: {error}")
-    wrong += _differences(held, talk.expect, "at the end", held.said)
-    spoken = plain(" ".join(held.said))
-    wrong += [f"the agent says {words!r}" for words in rehearsal.never if plain(words) in spoken]
+    wrong += at_the_end(held, rehearsal, talk)
     return Outcome(
         talk.name,
         tuple(wrong),
@@ -80,13 +101,15 @@ async def _read_out(held: Conversation, talk: Talk, transcript: list[str], wrong
         silences = silences + 1 if line.say == SILENCE else 0
         words = await do_line(held, line, silences)
         transcript += [f"caller: {shown(line)}", f"agent: {words}"]
-        wrong += _differences(held, line.expect, f"after line {number} ({shown(line)})", [words])
+        wrong += differences(held, line.expect, f"after line {number} ({shown(line)})", [words])
 
 
 async def do_line(held: Conversation, line: CallerLine, silences: int) -> str:
     """The caller does this; gives what the agent says. `silences`: how many in a row, with this one."""
     if line.transfer is not None:
         return await held.happen(TransferEnded(line.transfer))
+    if line.wait is not None:
+        return await held.wait(line.wait)
     if line.keys is not None:
         return await held.hear("", keys=line.keys)
     if line.say == SILENCE:
@@ -100,6 +123,8 @@ def shown(line: CallerLine) -> str:
     """The line as people read it."""
     if line.transfer is not None:
         return f"(transfer: {line.transfer})"
+    if line.wait is not None:
+        return f"(waits {line.wait:g} s)"
     return line.say if line.say is not None else f"(keys {line.keys})"
 
 
@@ -110,14 +135,15 @@ async def _played(held: Conversation, player: Player, caller: Streams | None, tr
     raises = list(player.raises)
     while not held.ended and not held.state.transferring and held.state.turn < MOST_TURNS:
         if caller is not None and player.character:
-            line = await _line_of_model(held, player, caller)
+            line = await line_of_model(held, player, caller)
         else:
-            line = raises.pop(0) if raises else _line_of_answers(held, player)
+            line = raises.pop(0) if raises else line_of_answers(held, player)
         transcript.append(f"caller: {line}")
         transcript.append(f"agent: {await held.hear(line)}")
 
 
-def _line_of_answers(held: Conversation, player: Player) -> str:
+def line_of_answers(held: Held, player: Player) -> str:
+    """What a caller without a model says to what is asked now."""
     state = held.state
     if state.unconfirmed:
         return player.confirms
@@ -125,7 +151,8 @@ def _line_of_answers(held: Conversation, player: Player) -> str:
     return player.answers.get(step.field or "", player.answers.get(state.step, player.otherwise))
 
 
-async def _line_of_model(held: Conversation, player: Player, caller: Streams) -> str:
+async def line_of_model(held: Held, player: Player, caller: Streams) -> str:
+    """What a caller whom a model plays says now. Raises the model's `EngineError`."""
     rules = (
         "You play a person who is on the phone. Say only what this person says next, in one or two short "
         f"spoken sentences, without a name before it. You are: {player.character}"
@@ -144,7 +171,15 @@ async def _line_of_model(held: Conversation, player: Player, caller: Streams) ->
 # --- what was expected ------------------------------------------------------------------------------
 
 
-def _differences(held: Conversation, expected: Expected, when: str, said: list[str]) -> list[str]:
+def at_the_end(held: Held, rehearsal: Rehearsal, talk: Talk) -> list[str]:
+    """What was not as expected of the whole conversation."""
+    wrong = differences(held, talk.expect, "at the end", held.said)
+    spoken = plain(" ".join(held.said))
+    return wrong + [f"the agent says {words!r}" for words in rehearsal.never if plain(words) in spoken]
+
+
+def differences(held: Held, expected: Expected, when: str, said: Sequence[str]) -> list[str]:
+    """What is not as expected at this point; `said`: the agent's words that count for it."""
     state, given = held.state, expected.model_fields_set
     wrong = []
     if "step" in given and state.step != expected.step:

@@ -71,6 +71,8 @@ class State:
     """Words that a tool made due in this answer (an objection's), should the model not say them."""
     due: tuple[str, ...] = ()
     """Words of `say` steps that were passed on the way here and are not spoken yet."""
+    firm: bool = False
+    """A step among those may not be interrupted (a legal notice): its words are said to their end."""
     closing: str = ""
     """The edge case over which the call ends as soon as this answer is over."""
     arrived: bool = True

@@ -320,7 +320,7 @@ def _transfer_ended(scenario: Scenario, state: State, happening: TransferEnded) 
 
 
 def _tool_ended(scenario: Scenario, state: State, happening: ToolResult) -> Result:
-    if not state.calling or state.calling != happening.id:
+    if not state.calling or state.calling != happening.id or taken.ignores(state):
         return state, []  # the call has gone on without it
     state = replace(state, calling="", now=_local(scenario, state, happening.now), exchange=(), answered="")
     if happening.ok:
@@ -336,7 +336,7 @@ def _tool_ended(scenario: Scenario, state: State, happening: ToolResult) -> Resu
 
 def _time_up(scenario: Scenario, state: State, happening: TimeUp) -> Result:
     """The step has taken as long as it may."""
-    if happening.key != state.visit or state.transferring or state.calling:
+    if happening.key != state.visit or state.transferring or state.calling or state.machine:
         return state, []
     state = replace(state, now=_local(scenario, state, happening.now))
     target = walk.event_edge(scenario, state, "time")

@@ -59,6 +59,6 @@ def picked_up(state: State) -> bool:
 
 def begun_again(scenario: Scenario, state: State) -> Result:
     """Greet the person who picked up: nothing said to the machine counts."""
-    state = replace(state, machine="", counts={}, exchange=(), closing="", due=(), answered="")
+    state = replace(state, machine="", counts={}, exchange=(), closing="", due=(), firm=False, answered="")
     state, notes = walk.entered(scenario, state, scenario.start)
     return concluded(scenario, state, "", notes)

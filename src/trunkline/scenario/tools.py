@@ -1,7 +1,7 @@
 """The tools that a model has, and what each does to the state. A model cannot leave the graph: what is
 not offered is refused, and it is told why.
 
-`offered(scenario, state)` lists them for the present step. `apply` carries one out. The local brain, a
+`offered(scenario)` lists them. `apply` carries one out. The local brain, a
 hosted model and the engine's own decisions all go through here, so they cannot disagree on the rules.
 """
 
@@ -49,8 +49,8 @@ def apply(scenario: Scenario, state: State, name: str, arguments: Mapping[str, A
     try:
         if state.ended or state.closing or _over(scenario, state):
             raise _RefusedError("the call is ending; say nothing more and call nothing")
-        if run is None or name not in {tool.name for tool in offered(scenario, state)}:
-            names = ", ".join(tool.name for tool in offered(scenario, state))
+        if run is None or name not in {tool.name for tool in offered(scenario)}:
+            names = ", ".join(tool.name for tool in offered(scenario))
             raise _RefusedError(f"there is no tool {name!r} at this step; there are: {names}")
         return run(scenario, state, arguments)
     except _RefusedError as refusal:
@@ -73,7 +73,7 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=32)
 def _everywhere(ref: ByIdentity) -> tuple[Tool, ...]:
-    """The tools that are the same at each step."""
+    """The tools of one scenario, the same at each of its steps."""
     scenario = ref.scenario
     names = list(scenario.fields)
     tools: list[Tool] = []
@@ -98,16 +98,10 @@ def _everywhere(ref: ByIdentity) -> tuple[Tool, ...]:
         known = {"type": "string", "enum": list(scenario.objections)}
         what = "The caller raised this objection or question. You get the answer to give."
         tools.append(Tool("answer_objection", what, _object({"name": known})))
-    return tuple(tools)
-
-
-def offered(scenario: Scenario, state: State) -> tuple[Tool, ...]:
-    """The tools of the present step, always in the same order."""
-    step = scenario.steps[state.step]
-    tools = [*_everywhere(ByIdentity(scenario))]
-    targets = [edge.to for edge in step.edges if edge.judge is not None or edge.intent is not None]
+    edges = [edge for each in scenario.steps.values() for edge in each.edges]
+    targets = [edge.to for edge in edges if edge.judge is not None or edge.intent is not None]
     if targets:
-        what = "Go on to another step, for the reason given with it."
+        what = "Go on to a step that the present one leads to, for the reason given with it."
         tools.append(
             Tool("go_to_step", what, _object({"step": {"type": "string", "enum": sorted(set(targets))}}))
         )
@@ -126,6 +120,13 @@ def offered(scenario: Scenario, state: State) -> tuple[Tool, ...]:
         )
     )
     return tuple(tools)
+
+
+def offered(scenario: Scenario) -> tuple[Tool, ...]:
+    """The tools of this scenario, always the same: providers cache prompts from the tools on, so what
+    changed with the step would be paid in full in every step. What the present step does not allow is
+    refused (`apply`)."""
+    return _everywhere(ByIdentity(scenario))
 
 
 def _field(scenario: Scenario, arguments: Mapping[str, Any]) -> tuple[str, FieldSpec]:
@@ -275,8 +276,10 @@ def _objection(scenario: Scenario, state: State, arguments: Mapping[str, Any]) -
 def _go(scenario: Scenario, state: State, arguments: Mapping[str, Any]) -> Applied:
     target = arguments.get("step")
     allowed = {edge.to for edge in scenario.steps[state.step].edges if edge.judge or edge.intent}
-    if target not in allowed:
-        raise _RefusedError(f"no way leads from here to {target!r}; there are: {', '.join(sorted(allowed))}")
+    if not isinstance(target, str) or target not in allowed:
+        raise _RefusedError(
+            f"no way leads from here to {target!r}; there are: {', '.join(sorted(allowed)) or 'none'}"
+        )
     if state.turn <= state.entered_turn:
         raise _RefusedError("the caller has not answered here yet; ask first")
     before = state.step

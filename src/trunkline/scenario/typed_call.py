@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from trunkline.events import StepEntered
+from trunkline.scenario.actions import CallTool
 from trunkline.scenario.conversation import Conversation, Streams
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.rehearsal import SILENCE, VERSION, CallerLine
@@ -35,6 +36,7 @@ class TypedCall:
         self.talk = Conversation(scenario, model, now)
         self.lines: tuple[CallerLine, ...] = ()
         self._facts = facts
+        self._began = now
         self._before: list[_Moment] = []
 
     async def begin(self) -> str:
@@ -57,6 +59,11 @@ class TypedCall:
         self._before = [*self._before, moment][-MOST_UNDONE:]
         self.lines = (*self.lines, line)
         return words
+
+    def newly_called(self) -> list[CallTool]:
+        """The tools that the latest turn called."""
+        before = len(self._before[-1].talk.called) if self._before else 0
+        return self.talk.called[before:]
 
     def undo(self) -> bool:
         """Take the last turn back; False where there is none."""
@@ -87,7 +94,7 @@ class TypedCall:
         data = {
             "trunkline_test": VERSION,
             "scenario": scenario,
-            "now": self.talk.now.isoformat(),
+            "now": self._began.isoformat(),
             "conversations": [{**talk, "expect": expected}],
         }
         return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
@@ -101,10 +108,14 @@ def _copied(talk: Conversation) -> Conversation:
         notes=list(talk.notes),
         refusals=list(talk.refusals),
         blocked=list(talk.blocked),
+        called=list(talk.called),
+        timers=list(talk.timers),
     )
 
 
-def _plain(line: CallerLine) -> str | dict[str, str]:
+def _plain(line: CallerLine) -> str | dict[str, Any]:
     if line.say is not None:
         return line.say
+    if line.wait is not None:
+        return {"wait": line.wait}
     return {"keys": line.keys} if line.keys is not None else {"transfer": line.transfer or ""}

@@ -47,7 +47,8 @@ def entered(scenario: Scenario, state: State, name: str) -> tuple[State, list[Ev
         onward = _onward(scenario, state, notes)
         step = scenario.steps[name]
         if step.kind == "say":
-            state = replace(state, due=(*state.due, fill(step.say, scenario, state)))
+            due = (*state.due, fill(step.say, scenario, state))
+            state = replace(state, due=due, firm=state.firm or not step.interruptible)
         if not onward:
             return _reading_back(scenario, state), notes
         name = onward

@@ -131,6 +131,5 @@ class Called:
         self._transaction.respond(response, at)
 
     def stop(self) -> None:
-        """Nothing provisional is repeated any more."""
-        self._unacknowledged = False
+        """Nothing provisional is repeated any more; a PRACK on its way is answered all the same."""
         self._repeated.stop()

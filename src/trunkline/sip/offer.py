@@ -148,7 +148,7 @@ class Terms:
         media = Media(
             "audio",
             self._port,
-            "RTP/SAVP" if policy.srtp is Srtp.REQUIRED else "RTP/AVP",
+            self._protocol(),
             tuple(str(codec.payload_type) for codec in codecs),
             attributes=(
                 *codec_attributes(codecs),
@@ -164,6 +164,13 @@ class Terms:
         sections[self._audio] = media
         self._offered = self._describe(tuple(sections))
         return self._print(self._offered)
+
+    def _protocol(self) -> str:
+        """Within a call it stays what both ends have agreed on: whoever speaks RTP/SAVP may take nothing
+        else."""
+        if self.agreement is not None and self._described is not None:
+            return self._described.media[self._audio].protocol
+        return "RTP/SAVP" if self._policy.srtp is Srtp.REQUIRED else "RTP/AVP"
 
     def repeat(self) -> None:
         """What we said last is offered again as it stands: their answer to it comes."""

@@ -28,6 +28,12 @@ class Options:
     takes_replaces: bool = True
     """Let a new call take the place of one whose identifiers it knows."""
 
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Those of `SUPPORTED` that are in force: what others are told, and may require."""
+        off = {"" if self.reliable else "100rel", "" if self.takes_replaces else "replaces"}
+        return tuple(name for name in SUPPORTED if name not in off)
+
 
 class Peer:
     """What the other end of a call has said that it can do. Nothing is believed that it did not say."""

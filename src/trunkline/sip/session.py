@@ -21,7 +21,7 @@ from trunkline.sip.dtmf_relay import PLAIN, RELAY, key_in, relay_of
 from trunkline.sip.hop import Hop
 from trunkline.sip.layer import METHODS, TransactionLayer
 from trunkline.sip.message import Message, Request, Response, respond
-from trunkline.sip.options import SUPPORTED, Options, Peer
+from trunkline.sip.options import Options, Peer
 from trunkline.sip.phase import Phase
 from trunkline.sip.referral import Referral
 from trunkline.sip.referred import Referrals
@@ -443,7 +443,7 @@ class Session:
         elif status == 405 or (request.method == "OPTIONS" and status == 200):
             response.headers.add("Allow", ALLOW)
             response.headers.add("Accept", "application/sdp")
-            response.headers.add("Supported", ", ".join(SUPPORTED))
+            response.headers.add("Supported", ", ".join(self.options.extensions))
         return response
 
     def dress(self, message: Message, body: bytes, hop: Hop) -> None:
@@ -451,13 +451,8 @@ class Session:
         headers = message.headers
         headers.add("Contact", self.layer.identity.contact(hop))
         headers.add("Allow", ALLOW)
-        headers.add("Supported", ", ".join(self.supported))
+        headers.add("Supported", ", ".join(self.options.extensions))
         headers.add("User-Agent" if isinstance(message, Request) else "Server", self.layer.identity.software)
         if body:
             headers.add("Content-Type", "application/sdp")
             message.body = body
-
-    @property
-    def supported(self) -> tuple[str, ...]:
-        """The extensions that we name to the other end."""
-        return tuple(name for name in SUPPORTED if name != "100rel" or self.options.reliable)

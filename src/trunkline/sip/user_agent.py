@@ -26,7 +26,7 @@ from trunkline.sip.fields import NameAddress
 from trunkline.sip.hop import Hop, answer_hop, host_text, note_source
 from trunkline.sip.layer import METHODS, Identity, TransactionLayer, new_token
 from trunkline.sip.message import Headers, Message, Request, Response, respond
-from trunkline.sip.options import SUPPORTED, Options
+from trunkline.sip.options import Options
 from trunkline.sip.parse import Malformed, parse_message
 from trunkline.sip.registration import Account, News, Registration
 from trunkline.sip.replaces import parse_replaces
@@ -67,7 +67,7 @@ class UserAgent:
     ) -> None:
         self.layer = TransactionLayer(identity, token)
         self.options = options or Options()
-        self._extensions = frozenset(SUPPORTED) - (set() if self.options.reliable else {"100rel"})
+        self._extensions = self.options.extensions
         self.signals: deque[Signal] = deque()
         self.sessions: dict[DialogKey, Session] = {}
         self._keys: dict[Session, set[DialogKey]] = {}
@@ -282,7 +282,7 @@ class UserAgent:
             response = respond(request, 200, to_tag=self.layer.token())
             response.headers.add("Allow", ALLOW)
             response.headers.add("Accept", "application/sdp")
-            response.headers.add("Supported", ", ".join(sorted(self._extensions)))
+            response.headers.add("Supported", ", ".join(self._extensions))
             self.layer.serve(request, source, _ignore).respond(response, at)
         else:
             self._called(request, source, at)

@@ -12,6 +12,8 @@ from trunkline.turn.transcript import Transcript
 
 _MOST_KEYS = 64
 FOREVER = float("inf")
+_SAME_END = 0.05
+"""Ends of speech this near are the same one, seconds."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class CallersTurn:
     partials: bool = False
     """The recogniser gives words while the caller speaks."""
     engine_done: bool = False
+    end_sound: tuple[float, float] | None = None
+    """When the speech ended that the acoustic model judged, and its probability of being all."""
     keys: str = ""
     key_at: float = 0.0
     likely: str | None = None
@@ -91,7 +95,9 @@ class CallersTurn:
         text = self.text
         if self.engine_done and text and policy.adaptive and policy.trust_engine:
             return until, "engine"
-        silence, why = silence_wanted(self.sentence, asked, rhythm, policy)
+        judged = self.end_sound is not None and abs(self.end_sound[0] - until) < _SAME_END
+        sounded = self.end_sound[1] if self.end_sound is not None and judged else None
+        silence, why = silence_wanted(self.sentence, asked, rhythm, policy, sounded)
         if self.words.covers(until):
             return until + silence, why
         return until + silence + policy.transcript_grace, why

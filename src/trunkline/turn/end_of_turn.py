@@ -18,6 +18,7 @@ from trunkline.events import Answer, Expectation
 from trunkline.turn.asked import DICTATED, answered
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.rhythm import Rhythm
+from trunkline.turn.sounded import by_sound
 from trunkline.turn.wording import count_digits, plain_words
 
 _SURE = 0.9
@@ -25,8 +26,11 @@ _WHOLE_DICTATION = 0.5
 _RHYTHM_MARGIN = 1.15
 
 
-def silence_wanted(text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPolicy) -> tuple[float, str]:
-    """Seconds of silence after which these words are the whole turn, and the policy that said so."""
+def silence_wanted(
+    text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPolicy, sounded: float | None = None
+) -> tuple[float, str]:
+    """Seconds of silence after which these words are the whole turn, and the policy that said so. `sounded`:
+    how likely the sound of the last words was an end, where somebody could say."""
     if not policy.adaptive:
         return policy.silence, "silence"
     if not text:
@@ -35,6 +39,7 @@ def silence_wanted(text: str, asked: Expectation, rhythm: Rhythm, policy: TurnPo
     if _is_dictating(text, asked) and whole < _WHOLE_DICTATION:
         return max(policy.dictation, policy.silence), "asked"
     seconds, why = _by_completeness(whole, policy)
+    seconds, why = by_sound(seconds, why, whole, sounded, policy)
     usual = rhythm.usual() * _RHYTHM_MARGIN
     if whole < _SURE and usual > seconds:
         return min(usual, max(policy.unfinished, policy.silence)), "rhythm"

@@ -36,6 +36,14 @@ class TurnPolicy:
     """How long, after the silence is over, the recogniser's final words are waited for."""
     trust_engine: bool = True
     """Believe a recogniser that says by itself that the turn is over (only when `adaptive`)."""
+    sounds_over: float = 0.7
+    """The acoustic model's probability, 0 to 1, from which a pause sounds like the end."""
+    sounds_open: float = 0.2
+    """And up to which it sounds as if more were to come: then `silence` is granted at least."""
+    sounded_words: float = 0.3
+    """Words less complete than this are given their time however they sounded."""
+    sounded_silence: float = 0.3
+    """Silence that is enough after words which sounded like the end and could be it."""
     max_turn: float = 45.0
     """A caller who never pauses is answered after this."""
     wordless_limit: float = 8.0

@@ -26,8 +26,11 @@ from trunkline.events import (
     GenerationDone,
     GenerationDropped,
     GenerationStarted,
+    HoldEnded,
+    HoldStarted,
     HungUp,
     Partial,
+    SoundedEnd,
     SpeakingStarted,
     SpeakingStopped,
     SpeechStarted,
@@ -77,6 +80,7 @@ class TurnTaking(Turns):
             Partial: self._words,
             Final: self._words,
             EngineEndOfTurn: self._engine_end,
+            SoundedEnd: self._sounded_end,
             Dtmf: self._key,
             Expecting: self._expecting,
             SpeakingStarted: self._agent_started,
@@ -88,6 +92,8 @@ class TurnTaking(Turns):
             CallAnswered: self._answered,
             TransferStarted: self._handing_over,
             TransferDone: self._handed_over,
+            HoldStarted: self._on_hold,
+            HoldEnded: self._off_hold,
         }
 
     @property
@@ -190,8 +196,9 @@ class TurnTaking(Turns):
             event = replace(event, text="")
             text = ""
         if self._is_late(event):
-            # Whatever it adds is said with the next turn; it does not make one.
-            self._now.carried = f"{self._now.carried} {self._now.words.unspent(text)}".strip()
+            # Whatever a final adds is said with the next turn; it does not make one.
+            if isinstance(event, Final):
+                self._now.carried = f"{self._now.carried} {self._now.words.unspent(text)}".strip()
             return
         before = self._now.text
         self._take_words(event)
@@ -213,15 +220,16 @@ class TurnTaking(Turns):
             now.engine_done = False
 
     def _is_late(self, event: Partial | Final) -> bool:
-        """A final that comes once the agent is audible, with no sound since its turn ended."""
+        """Words that come once the agent is audible, with no sound since its turn ended: a slow
+        recogniser is still busy with that turn. Partials are its own as long as its final has not come."""
+        words = self._now.words
         return (
-            isinstance(event, Final)
-            and self._sealed
+            self._sealed
             and self._speech is None
             and self._now.until is None
-            and not self._now.words.text
+            and not words.text
             and event.at <= self._ended_at + _LATE
-            and (bool(self._now.words.spent) or not self._ended_text)
+            and (words.spent or (isinstance(event, Final) and not self._ended_text))
         )
 
     def _words_changed(self, event: Partial | Final) -> None:
@@ -263,6 +271,9 @@ class TurnTaking(Turns):
     def _engine_end(self, event: EngineEndOfTurn) -> None:
         if event.probability >= _ENGINE_SURE and self._phase is Phase.OPEN:
             self._now.engine_done = True
+
+    def _sounded_end(self, event: SoundedEnd) -> None:
+        self._now.end_sound = (event.until, event.probability)
 
     def _key(self, event: Dtmf) -> None:
         if self._audible is not None:
@@ -355,6 +366,17 @@ class TurnTaking(Turns):
     def _handing_over(self, _: TransferStarted) -> None:
         """The caller waits for somebody: nothing is asked of them."""
         self._patience.over()
+
+    def _on_hold(self, _: HoldStarted) -> None:
+        """The caller does not listen: their silence is none."""
+        self._patience.over()
+
+    def _off_hold(self, event: HoldEnded) -> None:
+        if self._audible is None and self._phase is not Phase.OPEN:
+            if self._preparing:
+                self._patience.preparing(event.at)
+            else:
+                self._patience.quiet(event.at)
 
     def _handed_over(self, event: TransferDone) -> None:
         """They have waited, and not been silent; the agent will say how it went."""

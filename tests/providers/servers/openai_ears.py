@@ -42,7 +42,7 @@ class OpenAIEars(HearingServer):
     async def listen(
         self, connection: ServerConnection, query: dict[str, str], fault: str, number: int
     ) -> None:
-        assert query == {"intent": "transcription"}
+        assert query["intent"] == "transcription"
         await _Talk(self, connection, fault, number).go()
 
 
@@ -84,7 +84,8 @@ class _Talk:
     async def update(self, session: dict[str, Any]) -> None:
         self.server.sessions.append(session)
         listening = session["audio"]["input"]
-        assert listening["turn_detection"] is None or "live" not in listening["transcription"]["model"]
+        detection, model = listening.get("turn_detection"), listening["transcription"]["model"]
+        assert detection is None or "live" not in model
         mulaw = listening["format"]["type"] == "audio/pcmu"
         if mulaw != self.mulaw:
             self.mulaw, self.ear = mulaw, PretendEar(8000 if mulaw else 24000, gap=1e9)

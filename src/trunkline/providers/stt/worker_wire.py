@@ -34,6 +34,17 @@ class Kind(IntEnum):
     WINDOW = 6
     """{id, language, hotwords}: the `SOUND` that follows is all of an utterance so far (16 kHz)."""
 
+    OPEN = 7
+    """{id, rate, keyterms}: a stream begins."""
+    HEAR = 8
+    """{id}: the `SOUND` that follows is the next of this stream."""
+    FINISH = 9
+    """{id}: a `FINAL` is wanted for what was heard of this stream so far."""
+    CLOSE = 10
+    """{id}: the stream is over."""
+    SPEAK = 11
+    """{id, text, pace}: a sentence; `pace` 1 is the voice's own, 2 twice as slow."""
+
     READY = 20
     """{}: the models are loaded."""
     PARTIAL = 21
@@ -44,6 +55,8 @@ class Kind(IntEnum):
     """{}: one message was worked off."""
     LOG = 24
     """{text}: something a person may want to know."""
+    SPOKEN = 26
+    """{id, pcm, rate}: a piece of a sentence's sound, base64; a `FINAL` with its id follows the last one."""
     FAILED = 25
     """{what, hint, missing}: the worker cannot go on."""
 

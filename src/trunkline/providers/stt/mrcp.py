@@ -1,0 +1,290 @@
+"""A recogniser that an enterprise already runs, over MRCPv2 (RFC 6787 section 9): `--stt mrcp,server=sip:…`.
+
+One channel for each call. RECOGNIZE is asked again as soon as one is complete, so that the server always
+listens; it finds the beginning and end of what is said by itself. MRCP knows no interim results and no way to
+have a result now, so a `Final` comes when the server's own silence (`silence_ms`) is over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+
+from trunkline.audio.frame import Frame, frame_bytes
+from trunkline.audio.resample import RATES, Resampler
+from trunkline.clock import Clock
+from trunkline.errors import (
+    ConfigError,
+    EngineDown,
+    EngineError,
+    EngineNetwork,
+    EngineRequest,
+    ParseError,
+    TrunklineError,
+)
+from trunkline.events import Expectation, Final, Word
+from trunkline.mrcp.client import MrcpChannel, MrcpClient
+from trunkline.mrcp.codecs import codecs_named
+from trunkline.mrcp.markup import print_grammar
+from trunkline.mrcp.message import Event, Fields, State, content
+from trunkline.mrcp.nlsml import MEDIA_TYPES, Reading, parse_nlsml
+from trunkline.mrcp.results import NOT_UNDERSTOOD, NOTHING_SAID, UNDERSTOOD, cause
+from trunkline.providers.protocols import Heard, ListenOptions
+from trunkline.providers.stt.outbox import Outbox
+
+_WAITING = 50
+"""Frames that wait for their 20 ms: one second. Then the oldest go, and the call is told once."""
+_LONG = 3_600_000
+"""Milliseconds that nobody need say anything."""
+_TOO_MANY = 5
+"""Results in a row that something is broken for, after which the engine gives up."""
+
+
+class Mrcp:
+    """`server`: its SIP address, `sip:HOST[:PORT]`. `grammar`: what it is to listen for, a URI that it
+    knows. `expected` true: the phrases that the scenario expects are sent as a grammar too, and `grammar` may
+    be empty. `silence_ms`: how long the caller must be silent for the server to be done. `confidence`: below
+    which the server itself says no-match. `language` as the server names it; empty: the call's. `codec`: one
+    or more, as "PCMU PCMA L16". `bind`: where our SIP is for it.
+    """
+
+    name = "mrcp"
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        server: str = "",
+        grammar: str = "builtin:speech/transcribe",
+        expected: bool = False,
+        silence_ms: int = 500,
+        confidence: float = 0.0,
+        language: str = "",
+        codec: str = "PCMU PCMA",
+        bind: str = "udp:0.0.0.0:0",
+    ) -> None:
+        self._clock = clock
+        self._server = server
+        self.grammar = grammar
+        self.expected = expected
+        self.silence_ms = silence_ms
+        self.confidence = confidence
+        self.language = language
+        self._codec = codec
+        self._bind = bind
+        self._client: MrcpClient | None = None
+
+    async def start(self) -> None:
+        """Open a channel once, to see that the server is there and has a recogniser."""
+        if not self._server:
+            raise ConfigError("needs the server's SIP address", where="stt mrcp", hint="server=sip:HOST:PORT")
+        if not self.grammar and not self.expected:
+            raise ConfigError("has nothing to listen for", where="stt mrcp", hint="Set grammar or expected")
+        codecs_named(self._codec)
+        try:
+            self._client = await MrcpClient.open(self._clock, self._server, self._bind)
+        except TrunklineError as error:
+            raise ConfigError(error.what, where="stt mrcp", hint=error.hint) from error
+        try:
+            await (await self.channel()).close()
+        except EngineError:
+            await self.close()
+            raise
+
+    async def channel(self) -> MrcpChannel:
+        """Raises `EngineError`."""
+        if self._client is None:
+            raise EngineDown("the engine was not started, or is closed", where=self.name)
+        try:
+            return await self._client.channel("speechrecog", codecs_named(self._codec))
+        except EngineError:
+            raise
+        except TrunklineError as error:
+            raise EngineNetwork(error.what, where=self.name, hint=error.hint) from error
+
+    async def open(self, options: ListenOptions) -> MrcpRecognition:
+        if options.rate not in RATES:
+            raise EngineRequest(f"frames of {options.rate} Hz", where=self.name)
+        recognition = MrcpRecognition(self, await self.channel(), self._clock, options)
+        await recognition.begin()
+        return recognition
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+class MrcpRecognition:
+    """One call's channel."""
+
+    def __init__(self, engine: Mrcp, channel: MrcpChannel, clock: Clock, options: ListenOptions) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._clock = clock
+        self._language = engine.language or options.language
+        self._rate = options.rate
+        self._resampler = Resampler(options.rate, channel.media.rate)
+        self._frames: deque[bytes] = deque()
+        self._fragment = b""
+        self._outbox = Outbox()
+        self._current = 0
+        """The RECOGNIZE in progress."""
+        self._began: float | None = None
+        """When the server heard speech begin."""
+        self._broken = 0
+        self._grammars: list[str] = []
+        self._defined = 0
+        channel.on_event = self._event
+        channel.on_lost = self._lost
+
+    async def begin(self) -> None:
+        """Start the sound, and have the server listen. Raises `EngineError`."""
+        self._channel.media.start(lambda _: None, self._next_frame)
+        try:
+            answer = await self._channel.ask("RECOGNIZE", *self._recognize())
+        except TrunklineError as error:
+            await self._channel.close()
+            raise EngineNetwork(error.what, where=self._engine.name) from error
+        if answer.status >= 300:
+            await self._channel.close()
+            raise EngineRequest(f"the server refuses to recognise: {answer.status}", where=self._engine.name)
+        self._current = answer.id
+
+    def push(self, frame: Frame) -> None:
+        if self._outbox.ended:
+            return
+        if frame.rate != self._rate or len(frame.pcm) % 2:
+            self._outbox.complain(EngineRequest("a frame of another rate", where=self._engine.name))
+            return
+        size = frame_bytes(self._channel.media.rate)
+        data = self._fragment + self._resampler.push(frame.pcm)
+        whole = len(data) - len(data) % size
+        self._fragment = data[whole:]
+        self._frames.extend(data[at : at + size] for at in range(0, whole, size))
+        if len(self._frames) > _WAITING:
+            while len(self._frames) > _WAITING:
+                self._frames.popleft()
+            self._outbox.complain(EngineDown("frames came faster than they can be sent", where="mrcp"))
+
+    def _next_frame(self, _at: float) -> bytes | None:
+        return self._frames.popleft() if self._frames else None
+
+    def speech_started(self, since: float) -> None:
+        """It hears for itself."""
+
+    def speech_stopped(self, until: float) -> None:
+        """It hears for itself."""
+
+    def finalise(self) -> None:
+        """The server's own silence decides: STOP would throw away what it has (section 9.17)."""
+
+    def expect(self, expectation: Expectation) -> None:
+        """The phrases as a grammar, for the next RECOGNIZE."""
+        if not self._engine.expected or self._outbox.ended:
+            return
+        phrases = [one for one in expectation.phrases if "<" not in one]
+        try:
+            grammar = print_grammar(phrases, self._language)
+        except ParseError:
+            self._grammars = []  # nothing that a grammar can hold is expected
+            return
+        self._defined += 1
+        name = f"expected{self._defined}@trunkline"
+        fields = (("Content-Type", "application/srgs+xml"), ("Content-ID", f"<{name}>"))
+        try:
+            self._channel.begin("DEFINE-GRAMMAR", fields, grammar)
+            self._grammars = [f"session:{name}"]
+            # What is listened for changes at once, unless somebody speaks just now.
+            if self._began is None and self._current:
+                self._channel.begin("STOP")
+                self._again()
+        except TrunklineError as error:
+            self._lost(error)
+
+    def __aiter__(self) -> AsyncIterator[Heard]:
+        return self._outbox
+
+    async def close(self) -> None:
+        self._outbox.close()
+        await self._channel.close()
+
+    # --- requests and what comes of them ------------------------------------------------------------
+
+    def _recognize(self) -> tuple[Fields, bytes]:
+        engine = self._engine
+        fields = [
+            ("Content-Type", "text/uri-list"),
+            ("Cancel-If-Queue", "false"),
+            ("Start-Input-Timers", "false"),
+            ("No-Input-Timeout", str(_LONG)),
+            ("Speech-Complete-Timeout", str(engine.silence_ms)),
+            ("Speech-Incomplete-Timeout", str(engine.silence_ms)),
+            ("Speech-Language", self._language),
+        ]
+        if engine.confidence > 0:
+            fields.append(("Confidence-Threshold", f"{engine.confidence:.2f}"))
+        uris = [*self._grammars, *([engine.grammar] if engine.grammar else [])]
+        return tuple(fields), "\r\n".join(uris or ["builtin:speech/transcribe"]).encode()
+
+    def _again(self) -> None:
+        self._began = None
+        try:
+            self._current = self._channel.begin("RECOGNIZE", *self._recognize())
+        except TrunklineError as error:
+            self._lost(error)
+
+    def _event(self, event: Event) -> None:
+        if event.id != self._current:
+            return
+        if event.name == "START-OF-INPUT":
+            self._began = self._clock.now()
+        elif event.name == "RECOGNITION-COMPLETE" or event.state is State.COMPLETE:
+            self._complete(event)
+
+    def _complete(self, event: Event) -> None:
+        code = cause(event)
+        if code in UNDERSTOOD:
+            self._broken = 0
+            self._understood(event)
+        elif code in NOT_UNDERSTOOD:
+            self._broken = 0
+            self._outbox.put(Final(self._clock.now(), "", confidence=0.0, rejected=True))
+        elif code not in NOTHING_SAID:
+            self._broken += 1
+            if self._broken >= _TOO_MANY:
+                what = f"the recogniser fails again and again (cause {code})"
+                self._outbox.fail(EngineDown(what, where=self._engine.name))
+                return
+        self._again()
+
+    def _understood(self, event: Event) -> None:
+        if content(event) not in MEDIA_TYPES:
+            self._outbox.complain(EngineDown(f"a result as {content(event)[:60]!r}", where=self._engine.name))
+            return
+        try:
+            readings = parse_nlsml(event.body)
+        except ParseError as error:
+            self._outbox.complain(EngineDown(error.what, where=self._engine.name))
+            return
+        now = self._clock.now()
+        if not readings:
+            self._outbox.put(Final(now, "", confidence=0.0, rejected=True))
+            return
+        self._outbox.put(_final(readings[0], self._began, now, self._engine.silence_ms / 1000))
+
+    def _lost(self, error: TrunklineError) -> None:
+        self._outbox.fail(EngineNetwork(error.what, where=self._engine.name))
+
+
+def _final(reading: Reading, began: float | None, now: float, silence: float) -> Final:
+    """The server says no word's time: they are spread evenly over what it heard."""
+    texts = reading.text.split()
+    start = now if began is None else began
+    end = max(start, now - silence)
+    step = (end - start) / max(1, len(texts))
+    words = tuple(
+        Word(text, start + step * place, start + step * (place + 1), reading.confidence)
+        for place, text in enumerate(texts)
+    )
+    return Final(now, " ".join(texts), words, reading.confidence)
