@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from trunkline.call.mrcp_settings import MrcpSettings
 from trunkline.call.settings import CallSettings
 from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
@@ -92,6 +93,7 @@ class Settings:
     audiosocket: AudioSocketSettings
     browser: BrowserSettings
     ari: AriSettings
+    mrcp: MrcpSettings
     engines: Engines
     turn: TurnPolicy
     call: CallSettings
