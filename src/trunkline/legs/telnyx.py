@@ -47,7 +47,7 @@ _ENCODINGS = {
     "OPUS": "OPUS",
 }
 _OF_ITS_OWN = ("G722", "OPUS")
-"""Codecs that are 16 kHz here, whatever rate a message says: it may be that of the RTP clock, or of the call."""
+"""Codecs that are 16 kHz here, whatever rate a message says: that may be the RTP clock's or the call's."""
 
 
 @dataclass(frozen=True, slots=True)
