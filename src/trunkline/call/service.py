@@ -164,7 +164,8 @@ class CallService:
         self.clock = clock
         self.pacer = pacer
         """The beat of every call's media, for legs of other kinds too."""
-        self._batch = batch
+        self.batch = batch
+        """Voice activity, for whoever else listens."""
         self._calls: dict[Call, asyncio.Task[CallResult]] = {}
         self._after = AfterCalls(engines.llm, wanted=settings.call.review == "model")
 
@@ -267,7 +268,7 @@ class CallService:
             self.engines,
             self.settings.call,
             self.clock,
-            self._batch,
+            self.batch,
             self._recorder(leg),
             facts,
             listeners,
