@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from legs.carrier_ends import PUBLIC, SocketEnd, World, world
-from trunkline.audio.codecs import pcma, pcmu
+from trunkline.audio.codecs.registry import codec_named
 from trunkline.clock import SystemClock
 from trunkline.legs.call_control import StreamSettings
 from trunkline.legs.carriers import CarrierSettings
@@ -72,19 +72,19 @@ class TelnyxEnd(SocketEnd):
 
     def __init__(self, socket: Any, leg: Any, call: str = CALL, codec: str = "PCMU") -> None:
         self.codec = codec
+        self._decode = codec_named(codec).make_decoder()
+        self._encode = codec_named(codec).make_encoder()
         super().__init__(socket)
         self.leg = leg
         self.call = call
         self.chunk = 0
 
     def decoded(self, payload: bytes) -> bytes:
-        decoders = {"PCMU": pcmu.decode, "PCMA": pcma.decode}
-        return decoders[self.codec](payload) if self.codec in decoders else payload
+        return payload if self.codec == "L16" else self._decode(payload)
 
     async def speak(self, pcm: bytes) -> None:
         self.chunk += 1
-        encoders = {"PCMU": pcmu.encode, "PCMA": pcma.encode}
-        sound = encoders[self.codec](pcm) if self.codec in encoders else pcm
+        sound = pcm if self.codec == "L16" else self._encode(pcm)
         media = {
             "track": "inbound",
             "chunk": str(self.chunk),

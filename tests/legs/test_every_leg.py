@@ -18,6 +18,8 @@ LEGS: dict[str, Open] = {
     "twilio": twilio_call,
     "telnyx": telnyx_call,
     "telnyx-pcma": lambda: telnyx_call(codec="PCMA"),
+    "telnyx-opus": lambda: telnyx_call(codec="OPUS"),
+    "telnyx-g722": lambda: telnyx_call(codec="G722"),
     "vonage": vonage_call,
     "vonage-8k": lambda: vonage_call(rate=8000),
     "browser-websocket": browser_socket_call,

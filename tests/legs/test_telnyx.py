@@ -122,7 +122,7 @@ def test_a_caller_in_another_codec_and_at_another_rate_is_heard_at_ours() -> Non
     "message",
     [
         "{}",
-        start("OPUS", 48000),
+        start("AMR-WB", 16000),
         start("PCMU", 16000),
         start("L16", 12345),
         json.dumps({**said("start"), "stream_id": ""}),
@@ -399,3 +399,23 @@ async def test_what_is_missing_for_calling_out_is_named(missing: str) -> None:
     async with here(**lacking) as one:
         with pytest.raises(ConfigError, match=f"telnyx.{missing}"):
             await one.carrying.dial("telnyx", "+1555777")
+
+
+def test_wideband_that_nobody_asked_for_is_brought_to_our_rate() -> None:
+    """A call in Opus that Telnyx cannot transcode, on a stream of ours in PCMU."""
+    from trunkline.audio.codecs.registry import codec_named
+
+    stream = TelnyxStream(TelnyxSettings())
+    (opened,) = stream.receive(start("OPUS", 48000))
+    assert isinstance(opened, Opened)
+    assert (opened.codec, opened.rate) == ("OPUS", 8000)
+    encode = codec_named("OPUS").make_encoder()
+    heard = b""
+    for number in range(5):
+        payload = b64encode(encode(tone(16000))).decode()
+        media = {"track": "inbound", "chunk": str(number), "payload": payload}
+        (one,) = stream.receive(json.dumps({"event": "media", "media": media}))
+        assert isinstance(one, Heard)
+        heard += one.pcm
+    assert len(heard) == 5 * 320
+    assert loudness(heard[-320:]) > 0.1

@@ -174,7 +174,8 @@ class CallService:
         """Calls of ours by the keys that they were asked for with."""
         self._refused = 0
         self._tell_at = 0.0
-        self._batch = batch
+        self.batch = batch
+        """Voice activity, for whoever else listens."""
         self._calls: dict[Call, asyncio.Task[CallResult]] = {}
         self._after = AfterCalls(engines.llm, wanted=settings.call.review == "model")
 
@@ -299,7 +300,7 @@ class CallService:
             self.engines,
             self.settings.call,
             self.clock,
-            self._batch,
+            self.batch,
             self._recorder(leg),
             facts,
             listeners,

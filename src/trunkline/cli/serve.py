@@ -56,6 +56,15 @@ Browser = Annotated[
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
+Mrcp = Annotated[
+    str | None,
+    typer.Option(
+        "--mrcp",
+        metavar="udp:HOST:PORT",
+        help="Offer our recognisers and voices to other platforms over MRCPv2 ([mrcp] bind).",
+        rich_help_panel=CARRIERS_PANEL,
+    ),
+]
 TestLines = Annotated[
     bool,
     typer.Option(
@@ -71,6 +80,7 @@ def serve(
     twilio: Twilio = None,
     trust_loopback: TrustLoopback = False,
     browser: Browser = None,
+    mrcp: Mrcp = None,
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
@@ -107,6 +117,7 @@ def serve(
         twilio__bind=("--twilio", twilio),
         twilio__trust_loopback=("--trust-loopback", trust_loopback),
         browser__bind=("--browser", browser),
+        mrcp__bind=("--mrcp", mrcp),
         record__folder=("--runs", runs),
     )
     service = loaded.settings.service
@@ -117,8 +128,10 @@ def serve(
 
 async def _serve(settings: Settings, routing: Routing[ScenarioFile], printer: ResultPrinter) -> None:
     import asyncio
+    from contextlib import AsyncExitStack
 
     from trunkline.call.carrier_service import open_carriers
+    from trunkline.call.mrcp_service import open_mrcp
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
     from trunkline.clock import SystemClock
@@ -127,7 +140,11 @@ async def _serve(settings: Settings, routing: Routing[ScenarioFile], printer: Re
     async with (
         open_service(service_settings, SystemClock()) as service,
         open_carriers(service, settings.for_carriers()) as carriers,
+        AsyncExitStack() as more,
     ):
+        if settings.mrcp.bind:
+            offered = await more.enter_async_context(open_mrcp(service, settings.mrcp))
+            printer.note("offering speech resources at sip:mrcp@{}:{}".format(*offered.address))
 
         def say_that_it_stops() -> None:
             printer.note(

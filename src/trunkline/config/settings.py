@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trunkline.call.budget import BudgetSettings
+from trunkline.call.mrcp_settings import MrcpSettings
 from trunkline.call.routing import Route
 from trunkline.call.settings import CallSettings
 from trunkline.integrations.settings import IntegrationSettings
@@ -97,6 +98,7 @@ class Settings:
     audiosocket: AudioSocketSettings
     browser: BrowserSettings
     ari: AriSettings
+    mrcp: MrcpSettings
     engines: Engines
     turn: TurnPolicy
     budget: BudgetSettings

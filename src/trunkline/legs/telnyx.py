@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trunkline.audio.codecs import pcma, pcmu
+from trunkline.audio.codecs.codec import Decode, Encode
+from trunkline.audio.codecs.registry import codec_named
 from trunkline.audio.resample import RATES, Resampler
-from trunkline.errors import ParseError
+from trunkline.errors import MediaError, ParseError
 from trunkline.legs.stream import (
     Complained,
     Happening,
@@ -35,7 +37,17 @@ from trunkline.legs.stream import (
     texts,
 )
 
-_ENCODINGS = {"PCMU": "PCMU", "AUDIO/X-MULAW": "PCMU", "PCMA": "PCMA", "AUDIO/X-ALAW": "PCMA", "L16": "L16"}
+_ENCODINGS = {
+    "PCMU": "PCMU",
+    "AUDIO/X-MULAW": "PCMU",
+    "PCMA": "PCMA",
+    "AUDIO/X-ALAW": "PCMA",
+    "L16": "L16",
+    "G722": "G722",
+    "OPUS": "OPUS",
+}
+_OF_ITS_OWN = ("G722", "OPUS")
+"""Codecs that are 16 kHz here, whatever rate a message says: that may be the RTP clock's or the call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +66,10 @@ class TelnyxSettings:
     """The Voice API application that outbound calls belong to."""
     number: str = ""
     """The number that outbound calls come from, as +15551234567."""
-    codec: Literal["PCMU", "PCMA", "L16"] = "PCMU"
-    """What is spoken over the stream."""
+    codec: Literal["PCMU", "PCMA", "L16", "G722", "OPUS"] = "PCMU"
+    """What is spoken over the stream. G722 and OPUS need the extra `av`."""
     rate: Literal[8000, 16000, 24000] = 16000
-    """Samples a second of L16; the others have 8000."""
+    """Samples a second of L16; PCMU and PCMA have 8000, G722 and OPUS 16000."""
     l16_byte_order: Literal["little", "big"] = "little"
     """Telnyx's pages do not say which bytes of L16 come first; this is as most of its users have it."""
     ring_timeout: int = 60
@@ -66,6 +78,8 @@ class TelnyxSettings:
 
     @property
     def stream_rate(self) -> int:
+        if self.codec in _OF_ITS_OWN:
+            return codec_named(self.codec).rate
         return self.rate if self.codec == "L16" else 8000
 
 
@@ -81,6 +95,11 @@ class TelnyxStream:
         self._big = settings.l16_byte_order == "big"
         self._their_codec: str = settings.codec
         self._resampler: Resampler | None = None
+        # Made when it is known what is needed: Opus may come to a stream that sends another codec.
+        self._decode: Decode | None = None
+        self._encode: Encode | None = None
+        if settings.codec in _OF_ITS_OWN:
+            self._encode = codec_named(settings.codec).make_encoder()
 
     def receive(self, message: Message) -> list[Happening]:
         value = read_object(message, self.name)
@@ -110,7 +129,10 @@ class TelnyxStream:
         media = part(start, "media_format", self.name)
         codec = _ENCODINGS.get(text(media, "encoding").upper())
         rate = number(media, "sample_rate")
-        if codec is None or rate not in RATES or (codec != "L16" and rate != 8000):
+        if codec in _OF_ITS_OWN and rate in RATES:
+            rate = codec_named(codec).rate
+            self._decode = _decoder(codec, self.name)
+        elif codec is None or rate not in RATES or (codec != "L16" and rate != 8000):
             raise ParseError("a stream in a format that was not asked for", where=self.name)
         self._their_codec = codec
         self._resampler = Resampler(rate, self.rate) if rate != self.rate else None
@@ -132,6 +154,8 @@ class TelnyxStream:
             pcm = pcmu.decode(sound)
         elif self._their_codec == "PCMA":
             pcm = pcma.decode(sound)
+        elif self._decode is not None:
+            pcm = self._decode(sound)
         elif len(sound) % 2:
             raise ParseError("L16 that is not whole samples", where=self.name)
         else:
@@ -143,6 +167,8 @@ class TelnyxStream:
             sound = pcmu.encode(pcm)
         elif self._codec == "PCMA":
             sound = pcma.encode(pcm)
+        elif self._encode is not None:
+            sound = self._encode(pcm)
         else:
             sound = audioop.byteswap(pcm, 2) if self._big else pcm
         return f'{{"event":"media","media":{{"payload":"{b64encode(sound).decode()}"}}}}'
@@ -155,3 +181,11 @@ class TelnyxStream:
 
     def goodbye(self) -> Message | None:
         return None
+
+
+def _decoder(codec: str, where: str) -> Decode:
+    """Raises `ParseError` where the stream is of no use without a library that is not here."""
+    try:
+        return codec_named(codec).make_decoder()
+    except MediaError as error:
+        raise ParseError(f"a stream in {codec}: {error.what}", where=where) from error

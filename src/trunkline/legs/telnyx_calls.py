@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 import structlog
 
-from trunkline.errors import CallRefused, ParseError, SipError, TrunklineError
+from trunkline.audio.codecs.registry import usable_codec
+from trunkline.errors import CallRefused, ConfigError, MediaError, ParseError, SipError, TrunklineError
 from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import (
     PublicUrl,
@@ -118,6 +119,11 @@ class Telnyx:
     name = "telnyx"
 
     def __init__(self, settings: TelnyxSettings, board: Switchboard) -> None:
+        """Raises `ConfigError` where the codec cannot be had here."""
+        try:
+            usable_codec(settings.codec)
+        except MediaError as error:
+            raise ConfigError(error.what, where="telnyx.codec", hint=error.hint) from error
         self.settings = settings
         self._board = board
         self._public = PublicUrl(settings.public_url or f"http://{settings.bind or 'localhost'}")

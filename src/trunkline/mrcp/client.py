@@ -36,6 +36,7 @@ class MrcpClient:
         self._server = server
         self._endpoint: SipEndpoint
         self._channels: dict[Session, MrcpChannel] = {}
+        self._unclosed: set[MrcpChannel] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -57,6 +58,7 @@ class MrcpClient:
         offer = make_offer(host, media.local_port, resource, codecs, secrets.randbits(31))
         session = endpoint.agent.invite(self._server, hop, clock.now(), body=offer)
         channel = self._channels[session] = MrcpChannel(self, session, media)
+        self._unclosed.add(channel)
         self._quiet.clear()
         endpoint.settle()
         try:
@@ -72,13 +74,15 @@ class MrcpClient:
             raise
         return channel
 
-    def hang_up(self, session: Session) -> None:
+    def let_go(self, channel: MrcpChannel, session: Session) -> None:
+        """A channel closes: hang up where its call is still up."""
+        self._unclosed.discard(channel)
         session.hang_up(self.clock.now())
         self._endpoint.settle()
 
     async def close(self) -> None:
         """End what is left, and free the sockets."""
-        for channel in list(self._channels.values()):
+        for channel in list(self._unclosed):
             await channel.close()
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
@@ -179,7 +183,7 @@ class MrcpChannel:
             return
         self._closed = True
         self.on_event = self.on_lost = None
-        self._client.hang_up(self._session)
+        self._client.let_go(self, self._session)
         if not self.taken.done():
             self.taken.cancel()
         await self.media.close()

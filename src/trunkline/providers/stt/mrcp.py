@@ -7,10 +7,10 @@ have a result now, so a `Final` comes when the server's own silence (`silence_ms
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator
 
-from trunkline.audio.frame import Frame, frame_bytes
+from trunkline.audio.cut import FrameCutter
+from trunkline.audio.frame import FRAME_SECONDS, Frame
 from trunkline.audio.resample import RATES, Resampler
 from trunkline.clock import Clock
 from trunkline.errors import (
@@ -32,8 +32,8 @@ from trunkline.mrcp.results import NOT_UNDERSTOOD, NOTHING_SAID, UNDERSTOOD, cau
 from trunkline.providers.protocols import Heard, ListenOptions
 from trunkline.providers.stt.outbox import Outbox
 
-_WAITING = 50
-"""Frames that wait for their 20 ms: one second. Then the oldest go, and the call is told once."""
+_AHEAD = 1.0
+"""Seconds of sound that may be sent at once. What comes faster is dropped, and the call is told once."""
 _LONG = 3_600_000
 """Milliseconds that nobody need say anything."""
 _TOO_MANY = 5
@@ -125,8 +125,8 @@ class MrcpRecognition:
         self._language = engine.language or options.language
         self._rate = options.rate
         self._resampler = Resampler(options.rate, channel.media.rate)
-        self._frames: deque[bytes] = deque()
-        self._fragment = b""
+        self._cutter = FrameCutter(channel.media.rate)
+        self._sent_until = 0.0
         self._outbox = Outbox()
         self._current = 0
         """The RECOGNIZE in progress."""
@@ -140,7 +140,8 @@ class MrcpRecognition:
 
     async def begin(self) -> None:
         """Start the sound, and have the server listen. Raises `EngineError`."""
-        self._channel.media.start(lambda _: None, self._next_frame)
+        self._channel.media.start(lambda _: None, lambda _: None)
+        self._channel.media.give_to(_Nobody())
         try:
             answer = await self._channel.ask("RECOGNIZE", *self._recognize())
         except TrunklineError as error:
@@ -157,18 +158,15 @@ class MrcpRecognition:
         if frame.rate != self._rate or len(frame.pcm) % 2:
             self._outbox.complain(EngineRequest("a frame of another rate", where=self._engine.name))
             return
-        size = frame_bytes(self._channel.media.rate)
-        data = self._fragment + self._resampler.push(frame.pcm)
-        whole = len(data) - len(data) % size
-        self._fragment = data[whole:]
-        self._frames.extend(data[at : at + size] for at in range(0, whole, size))
-        if len(self._frames) > _WAITING:
-            while len(self._frames) > _WAITING:
-                self._frames.popleft()
-            self._outbox.complain(EngineDown("frames came faster than they can be sent", where="mrcp"))
-
-    def _next_frame(self, _at: float) -> bytes | None:
-        return self._frames.popleft() if self._frames else None
+        for piece in self._cutter.push(self._resampler.push(frame.pcm)):
+            now = self._clock.now()
+            until = max(self._sent_until, now) + FRAME_SECONDS
+            if until - now > _AHEAD:
+                self._outbox.complain(EngineDown("frames came faster than they can be sent", where="mrcp"))
+                return
+            self._sent_until = until
+            # In the caller's own time: a beat of ours would put silence where a frame is a little late.
+            self._channel.media.say(piece, now)
 
     def speech_started(self, since: float) -> None:
         """It hears for itself."""
@@ -275,6 +273,16 @@ class MrcpRecognition:
 
     def _lost(self, error: TrunklineError) -> None:
         self._outbox.fail(EngineNetwork(error.what, where=self._engine.name))
+
+
+class _Nobody:
+    """Who listens to a recogniser: it says nothing."""
+
+    def packet(self, packet: object, meaning: object, at: float) -> None: ...
+
+    def beat(self, now: float) -> None: ...
+
+    def digit(self, digit: str) -> None: ...
 
 
 def _final(reading: Reading, began: float | None, now: float, silence: float) -> Final:
