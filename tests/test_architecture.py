@@ -80,7 +80,7 @@ VENDORS = re.compile(
 )
 VENDORS_LIVE_IN = {"providers", "legs", "integrations", "config"}
 NAMED_FOR_A_REASON = {
-    "scenario/guardrail.py": "what an agent must not say when asked what it is made of",
+    "scenario/guardrail_words.py": "what an agent must not say when asked what it is made of",
     "cli/serve.py": "the flag that takes one carrier's streams is called by the carrier's name",
 }
 

@@ -72,7 +72,7 @@ def purest(window: Samples) -> tuple[float, float]:
 
 
 class ToneDetector:
-    """One for each call. Push every frame; about 20 µs for one that sounds, 2 µs for one that does not."""
+    """One for each call. Push every frame: 23 µs for one that sounds, 6 for one that does not (8 kHz)."""
 
     def __init__(self, rate: int) -> None:
         """`rate`: samples a second of the frames, a multiple of 8000."""
