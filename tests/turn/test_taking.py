@@ -250,6 +250,17 @@ def test_a_slow_speaker_is_given_more_time_as_the_call_goes_on() -> None:
     assert slow[0].at - slow[0].speech_end > quick[0].at - quick[0].speech_end + 0.3
 
 
+def test_a_sentence_that_the_agent_broke_is_judged_by_both_halves() -> None:
+    """ "Is broken" is no sentence; after "the seal" it is the rest of one, and needs no long wait."""
+    first = [*agent(0, 1), *sound(2, 3), Final(3.1, "I think the seal")]
+    broken: list[Event] = [SpeakingStarted(4.5, 2), *sound(4.9, 5.6), Final(5.7, "is broken")]
+    ends = [e for e in play(story(first, broken), until=9) if isinstance(e, TurnEnded)]
+    assert [end.text for end in ends] == ["I think the seal", "is broken"]
+    alone = story(agent(0, 1), sound(4.9, 5.6), Final(5.7, "is broken"))
+    slow = [e for e in play(alone, until=9) if isinstance(e, TurnEnded)]
+    assert ends[1].at - ends[1].speech_end < slow[0].at - slow[0].speech_end
+
+
 # --- the keypad ---------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,8 @@ from trunkline.turn.wording import FILLERS, GREETINGS, NO, NUMBERS, TENS, YES, p
 WHOLE, ANSWERED, OFTEN_WHOLE, HALF, OPENING, FILLER, NEVER_LAST = 0.95, 0.85, 0.7, 0.2, 0.12, 0.08, 0.06
 """Where no model is asked: surely whole, "no we don't", whole or an opening ("thank you"), half a
 sentence, an opening alone, a filler at the end, a word no sentence ends on."""
+UNKNOWN = 0.5
+"""Words of another language: nothing is known."""
 _DEMONSTRATIVES = words_of("this that these those")
 _ORDINALS = words_of("first second third last next only best worst same whole other")
 _THINGS = words_of("it this that")
@@ -89,7 +91,7 @@ def _by_words(words: list[str], kind: Answer) -> float:
     if settled is not None:
         return settled
     if len(said) > 1 and sum(map(ENDINGS.knows, said)) < _KNOWN_SHARE * len(said):
-        return 0.5
+        return UNKNOWN
     score = sum(_WEIGHTS.get(name, 0.0) * value for name, value in features(said, kind).items())
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 

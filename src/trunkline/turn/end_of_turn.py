@@ -6,16 +6,16 @@ In this order, the first that speaks wins; rhythm may then lengthen what is not 
 2. No words yet: plain `silence`.
 3. A number, address, spelling or e-mail was asked and is not whole: `dictation`.
 4. The words are surely all: `complete`.
-5. They are probably all: `silence`, less the surer it is.
-6. They may not be: from `silence` up to `unfinished`, the longer the less complete.
-
-Steps 4 and 5 cost nothing while an answer takes longer to be made than the silence lasts.
+5. They are in a language that completeness does not know: `silence`.
+6. They are probably all: from `doubtful` down to `complete`, less the surer it is.
+7. They may not be: from `doubtful` up to `unfinished`, the longer the less complete.
 """
 
 from __future__ import annotations
 
 from trunkline.events import Answer, Expectation
 from trunkline.turn.asked import DICTATED, answered
+from trunkline.turn.completeness import UNKNOWN
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.rhythm import Rhythm
 from trunkline.turn.sounded import by_sound
@@ -47,14 +47,18 @@ def silence_wanted(
 
 
 def _by_completeness(whole: float, policy: TurnPolicy) -> tuple[float, str]:
-    """Three slopes: `unfinished` at 0, `silence` where words are probably all, `complete` where surely."""
+    """Three slopes: `unfinished` at 0, `doubtful` where words are probably all, `complete` where surely."""
+    least = min(policy.complete, policy.silence)
     if whole >= _SURE:
-        return min(policy.complete, policy.silence), "complete"
+        return least, "complete"
+    if whole == UNKNOWN:
+        return policy.silence, "silence"
+    doubtful = max(policy.doubtful, policy.silence)
     if whole >= policy.probable:
         share = (whole - policy.probable) / max(0.01, _SURE - policy.probable)
-        return policy.silence - share * (policy.silence - min(policy.complete, policy.silence)), "silence"
-    longest = max(policy.unfinished, policy.silence)
-    return longest - (longest - policy.silence) * whole / policy.probable, "unfinished"
+        return doubtful - share * (doubtful - least), "doubtful"
+    longest = max(policy.unfinished, doubtful)
+    return longest - (longest - doubtful) * whole / policy.probable, "unfinished"
 
 
 def _is_dictating(text: str, asked: Expectation) -> bool:

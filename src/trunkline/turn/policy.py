@@ -26,7 +26,10 @@ class TurnPolicy:
     complete: float = 0.2
     """Silence that is enough after words that are surely complete ("Yes.", "I live in Boston.")."""
     probable: float = 0.8
-    """Completeness (0 to 1) from which words are probably all, and `silence` is enough."""
+    """Completeness (0 to 1) from which words are probably all."""
+    doubtful: float = 0.8
+    """Silence after words that are just `probable`: less down to `complete` for surer ones, and more up to
+    `unfinished` for others. People pause after whole clauses too, and go on."""
     unfinished: float = 1.3
     """Silence granted after words that cannot be the end ("I would like to", "my number is"); less for
     words that may be all, down to `silence`."""
