@@ -201,6 +201,7 @@ def tell(
     line_cache: VoiceCache | None = None,
     model: LanguageModel | None = None,
     tools: RunsTools | None = None,
+    judge: LanguageModel | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
@@ -226,6 +227,7 @@ def tell(
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
             lines=line_cache,
             tools=tools,
+            judge=judge,
             fast=fast,
             ends=ends(clock) if ends is not None else None,
         )
