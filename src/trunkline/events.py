@@ -443,7 +443,8 @@ class TurnDecided(Event):
 
 @dataclass(frozen=True, slots=True)
 class GuardrailBlocked(Event):
-    """A sentence was replaced before it was spoken."""
+    """A sentence was replaced before it was spoken. A rule that begins with "judge: " is one that a second
+    model found broken, a sentence behind: it may have been heard, and is taken back."""
 
     generation: int
     rule: str

@@ -203,6 +203,7 @@ def tell(
     model: LanguageModel | None = None,
     tools: RunsTools | None = None,
     leg_says: Sequence[LegEvent] = (),
+    judge: LanguageModel | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
@@ -229,6 +230,7 @@ def tell(
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
             lines=line_cache,
             tools=tools,
+            judge=judge,
             fast=fast,
             ends=ends(clock) if ends is not None else None,
         )

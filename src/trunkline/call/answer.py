@@ -78,6 +78,8 @@ class Tools:
     call_tool: Callable[[CallTool], None]
     """Begins to carry it out; its result comes to the thinker."""
     start_timer: Callable[[StartTimer], None]
+    judge: Callable[[int, str], None]
+    """Looks at a sentence of the model's, beside the call."""
     recap: Callable[[Recap], None]
     """Begins to have older turns summarised."""
     economy: Economy
@@ -331,6 +333,8 @@ class Answer:
             words = replacement if rule else sentence
             if words.strip():
                 self._say(words)
+            if not rule:
+                self._later(lambda said=sentence: self._tools.judge(self.generation, said))  # type: ignore[misc]
 
 
 def _same_calls(made: Sequence[_Call], foreseen: Sequence[_Call]) -> bool:

@@ -28,6 +28,7 @@ from trunkline.call.fixed_lines import LineMaker
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
 from trunkline.call.hold import Hold
+from trunkline.call.judge import Judge
 from trunkline.call.listen import Listener
 from trunkline.call.log import EventLog
 from trunkline.call.log import Listener as EventListener
@@ -58,6 +59,7 @@ from trunkline.events import (
     Ducked,
     Event,
     Expecting,
+    GuardrailBlocked,
     HungUp,
     Interrupted,
     LinesPrepared,
@@ -279,6 +281,7 @@ class Call:
                 self.engines.tools, tasks, self.clock, self._emit, self._came_from_outside
             ).begin,
             start_timer=self._start_timer,
+            judge=Judge(self.engines.judge, self.play, tasks, self.clock, self._emit, self._judged).look,
             recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
             economy=self._economy,
         )
@@ -370,6 +373,11 @@ class Call:
     def _recapped(self, written: Recapped) -> None:
         if self._thinker is not None and not self._ended.done():
             self._thinker.recapped(written)
+
+    def _judged(self, generation: int, sentence: str, rule: str) -> None:
+        if self._thinker is not None and not self._ended.done():
+            self._emit(GuardrailBlocked(self.clock.now(), generation, f"judge: {rule}", sentence, ""))
+            self._thinker.judged(sentence, rule, caller_speaks=self._caller_speaks)
 
     def _start_timer(self, timer: StartTimer) -> None:
         self._at(

@@ -28,6 +28,8 @@ class Engines:
     """The first voice's spec, by which its lines are known."""
     tools: RunsTools | None = None
     """What steps of kind call may use."""
+    judge: LanguageModel | None = None
+    """What watches over the scenario's rules in plain words."""
 
     def names(self) -> dict[str, str]:
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}

@@ -61,6 +61,8 @@ class ServiceSettings:
     """The same."""
     tools: tuple[Tool, ...] = ()
     """What steps of kind call may use."""
+    judge: str = ""
+    """The model that watches over a scenario's rules in plain words; empty: none."""
     call: CallSettings = field(default_factory=CallSettings)
     runs: Path | None = None
     """Each call's record becomes a folder in here; None: no records."""
@@ -81,8 +83,8 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
     spec = settings.call.budget.llm if "fast-model" in settings.call.budget.allowed else ""
     fast = make_llm(spec, clock) if spec else None
-    if fast is not None:
-        everything.append(fast)
+    judge = make_llm(settings.judge, clock) if settings.judge else None
+    everything += [model for model in (fast, judge) if model is not None]
     ends = ends_for(settings.call.smart_turn, clock, _no_ends)
     try:
         for engine in everything:
@@ -92,7 +94,9 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
         first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
         async with Toolbox(settings.tools) as tools:
             lines = cache_for(settings.call)
-            yield Engines(stt, llm, tts, lines=lines, fast=fast, ends=ends, voice=first, tools=tools)
+            yield Engines(
+                stt, llm, tts, lines=lines, fast=fast, ends=ends, voice=first, tools=tools, judge=judge
+            )
     finally:
         if ends is not None:
             await ends.close()

@@ -35,6 +35,7 @@ from trunkline.scenario.actions import (
     Note,
     Recap,
     Recapped,
+    SentenceJudged,
     TimeUp,
     ToolResult,
     Transfer,
@@ -184,6 +185,15 @@ class Thinker:
         self._owed.append(happening)
         if not caller_speaks:
             self._tell_owed()
+
+    def judged(self, sentence: str, rule: str, *, caller_speaks: bool) -> None:
+        """What the agent says should not have been said: it stops, and takes it back. Where the call ends, or
+        the caller has the floor, the log alone knows."""
+        if self._ending or caller_speaks or any(isinstance(a.finale, End) for a in self._running):
+            return
+        self._tools.speaker.cut("a rule is broken")
+        self.interrupted()
+        self._start(SentenceJudged(sentence, rule))
 
     def must_end(self, why: str) -> None:
         """Say goodbye, whatever is going on."""

@@ -45,6 +45,8 @@ class Engines(BaseModel):
     """The same."""
     tts: tuple[str, ...] = Field(default=("embedded",), min_length=1)
     """The same."""
+    judge: str = ""
+    """The model that watches over a scenario's `guardrails.judge`, a sentence behind; empty: none."""
 
     @field_validator("stt", "llm", "tts", mode="before")
     @classmethod
@@ -132,6 +134,7 @@ class Settings:
             llm=self.engines.llm,
             tts=self.engines.tts,
             tools=self.integrations.tools,
+            judge=self.engines.judge,
             call=dataclasses.replace(
                 self.call, turn=self.turn, budget=self.budget, record_audio=self.record.audio
             ),

@@ -108,6 +108,14 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceJudged:
+    """A second model found that a sentence of the agent's, which may have been heard, breaks this rule."""
+
+    sentence: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimeUp:
     """The seconds of a `StartTimer` with this key have passed."""
 
@@ -151,6 +159,7 @@ Happening = (
     | TransferEnded
     | ToolResult
     | TimeUp
+    | SentenceJudged
     | AudioLost
     | CallTaken
     | MustEnd

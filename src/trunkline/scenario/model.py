@@ -245,6 +245,9 @@ class Guardrails(_Part):
     forbidden: Lines = Field(default=(), description="words or phrases that are never spoken")
     allowed: Lines = Field(default=(), description="texts whose numbers, prices and links may be spoken")
     topics: tuple[Topic, ...] = Field(default=(), description="what the agent does not speak about")
+    judge: Lines = Field(
+        default=(), description="rules in plain words that a second model watches over, a sentence behind"
+    )
     instead: Line = "I would rather not say anything about that."
 
 

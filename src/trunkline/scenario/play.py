@@ -9,6 +9,7 @@ from trunkline.prompt import Prompt
 from trunkline.scenario.actions import Action, CallBegan, CallerSaid, Happening
 from trunkline.scenario.fixed import fixed_lines
 from trunkline.scenario.guardrail import check_sentence
+from trunkline.scenario.judge import broken_rule, judge_prompt
 from trunkline.scenario.model import Scenario
 from trunkline.scenario.review import Review, read_review, review, review_prompt
 from trunkline.scenario.state import State
@@ -51,6 +52,14 @@ class ScenarioPlay:
         """(rule, replacement) where the sentence may not be said; ("", "") where it may."""
         verdict = check_sentence(self.scenario, state, sentence)
         return verdict.rule, verdict.replacement
+
+    def judge_prompt(self, sentence: str) -> Prompt | None:
+        """What a second model is asked about a sentence; None where there is nothing to ask."""
+        return judge_prompt(self.scenario, sentence)
+
+    def broken_rule(self, answer: str) -> str:
+        """The rule that it says is broken, or empty."""
+        return broken_rule(self.scenario, answer)
 
     def review(self, state: State) -> Review:
         """What the call came to, and which rules were kept, from its last state."""

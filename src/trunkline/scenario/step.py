@@ -32,6 +32,7 @@ from trunkline.scenario.actions import (
     Note,
     Recapped,
     Say,
+    SentenceJudged,
     TimeUp,
     ToolAnswer,
     ToolResult,
@@ -343,6 +344,17 @@ def _time_up(scenario: Scenario, state: State, happening: TimeUp) -> Result:
     return _entered(scenario, state, target) if target else _given_up(scenario, state, "too_long")
 
 
+def _judged(scenario: Scenario, state: State, _: SentenceJudged) -> Result:
+    """Take back what was said, and come back to what is asked."""
+    if state.transferring or state.calling or taken.ignores(state):
+        return state, []
+    words = fill(scenario.guardrails.instead, scenario, state)
+    again = walk.question(scenario, state)
+    step = scenario.steps[state.step]
+    said = Say(f"{words} {again}".strip(), step.interruptible)
+    return (walk.asked(state) if again else state), [said, expecting(scenario, state)]
+
+
 def _audio_lost(scenario: Scenario, state: State, happening: AudioLost) -> Result:
     state = walk.counted(state, "case:audio_lost")
     case = scenario.case("audio_lost")
@@ -394,6 +406,7 @@ _HAPPENINGS: dict[type, Callable[[Scenario, State, Any], Result]] = {
     TransferEnded: _transfer_ended,
     ToolResult: _tool_ended,
     TimeUp: _time_up,
+    SentenceJudged: _judged,
     AudioLost: _audio_lost,
     CallTaken: _call_taken,
     MustEnd: _must_end,
