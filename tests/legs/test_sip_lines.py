@@ -60,7 +60,9 @@ async def test_echo_gives_back_what_it_hears() -> None:
 async def test_the_tone_is_one_kilohertz_at_its_level() -> None:
     async with calling("tone") as (leg, _):
         await leg.answer()
-        samples = array.array("h", (await heard_from(leg, None))[-1])
+        heard = [array.array("h", pcm) for pcm in await heard_from(leg, None)]
+    # On a busy machine one may be faded in after a gap; the middle one by its power is none of these.
+    samples = sorted(heard, key=lambda each: sum(sample * sample for sample in each))[len(heard) // 2]
     power = sum(sample * sample for sample in samples) / len(samples)
     # 0 dBm0 is a sine of 3.17 dB less than the loudest (G.711); a sine's power is half its peak's.
     dbm0 = 10 * math.log10(power / (32_767**2 / 2)) + 3.17

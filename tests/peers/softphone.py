@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import json
 import math
 import random
 import shutil
@@ -72,12 +73,13 @@ async def baresip(
     rate: int = 8000,
     modules: tuple[str, ...] = (),
     account: str = "",
+    settings: str = "",
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """It sends `says` (16-bit PCM at `rate`), or a tone of 440 Hz, and records what it hears. `modules`:
-    of its own, to be loaded too; `account`: further parameters of its account."""
+    of its own, to be loaded too; `account`: further parameters of its account; `settings`: further lines."""
     more = "".join(f"module {name}.so\n" for name in modules)
     config = CONFIG.format(port=port, modules=MODULES, folder=folder, rate=rate, more=more)
-    (folder / "config").write_text(config)
+    (folder / "config").write_text(config + settings)
     account = f"<sip:baresip@127.0.0.1:{port}>;regint=0;answermode=auto{account}\n"
     (folder / "accounts").write_text(account)
     (folder / "contacts").touch()
@@ -108,3 +110,20 @@ def tone(rate: int = 8000) -> bytes:
     """A minute of 440 Hz."""
     samples = (round(8000 * math.sin(2 * math.pi * 440 * place / rate)) for place in range(rate * 60))
     return array.array("h", samples).tobytes()
+
+
+async def command(port: int, name: str, params: str = "") -> None:
+    """Have it do something, through its module `ctrl_tcp`, which listens at this port."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        text = json.dumps({"command": name, "params": params, "token": name})
+        writer.write(f"{len(text)}:{text},".encode())
+        await writer.drain()
+        # Events come between; its answer names the token.
+        seen = b""
+        while b'"token":"' + name.encode() not in seen.replace(b'": "', b'":"'):
+            piece = await reader.read(4096)
+            assert piece, f"baresip did not answer {name}: {seen!r}"
+            seen += piece
+    finally:
+        writer.close()

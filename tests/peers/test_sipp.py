@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from peers.softphone import free_port
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused
 from trunkline.events import CallAnswered, CallRinging, Dtmf
@@ -26,12 +26,6 @@ pytestmark = [
 ]
 
 SCENARIOS = Path(__file__).parent / "sipp"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
