@@ -26,9 +26,9 @@ demo: venv ## a whole phone call on this machine, shown live
 test: venv ## the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-peers: ## the engines' tests beside vendors' SDKs, LiveKit's plugins and local models' libraries
+test-peers: ## engines and carriers beside vendors' SDKs, LiveKit's plugins, Pipecat and local models' libraries
 	@PYTHON="$(PYTHON)" scripts/venv-peers
-	@.venv-peers/bin/python -m pytest tests/providers $(ARGS)
+	@.venv-peers/bin/python -m pytest tests/providers tests/legs/test_pipecat.py $(ARGS)
 
 lint: venv ## ruff: rules and format
 	@$(BIN)/python -m ruff check .
