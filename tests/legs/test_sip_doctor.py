@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from legs import test_sip_streams as streams
 from trunkline.clock import SystemClock
 from trunkline.legs import sip_doctor
 from trunkline.legs.sip import SipService, SipSettings
@@ -20,6 +22,7 @@ from trunkline.sip.message import Request, Response, respond
 from trunkline.sip.parse import parse_message
 
 HERE = SipSettings(bind="udp:127.0.0.1:0")
+certificates = streams.certificates
 
 
 async def looked_at(
@@ -174,3 +177,23 @@ async def test_no_certificate_is_no_encryption(monkeypatch: pytest.MonkeyPatch) 
     async with lines(HERE) as host:
         seen = await looked_at(Trunk("t", server=f"sip:{host};transport=tls"))
     assert [one.part for one in wrong(seen)] == [Part.ENCRYPTION]
+
+
+async def test_encryption_is_well_with_a_certificate_that_convinces_and_else_says_why(
+    certificates: Path,
+) -> None:
+    clock = SystemClock()
+    pacer = Pacer(clock)
+    pacer.start()
+    theirs = streams.secure(certificates, "two")
+    service = await SipService.open(theirs, clock, pacer)
+    try:
+        trunk = Trunk("t", server=f"sip:127.0.0.1:{service.tls_port};transport=tls")
+        seen = await looked_at(trunk, replace(HERE, tls_trusted_file=theirs.tls_trusted_file))
+        assert not wrong(seen)
+        assert [one for one in diagnose(seen) if one.part is Part.ENCRYPTION and one.state is State.OK]
+        seen = await looked_at(trunk)
+        assert [(one.part, "certificate" in one.what) for one in wrong(seen)] == [(Part.ENCRYPTION, True)]
+    finally:
+        await service.close()
+        await pacer.close()
