@@ -68,8 +68,9 @@ def heard_seconds(folder: Path) -> float:
 
 def check(result: CallResult, folder: Path) -> None:
     record: dict[str, Any] = result.record
-    (words,) = [turn["text"] for turn in record["turns"] if turn["who"] == "caller"]
-    # The embedded recogniser is sure of the "no"; what it makes of the rest depends on the day.
+    words = " ".join(turn["text"] for turn in record["turns"] if turn["who"] == "caller")
+    # The embedded recogniser is sure of the "no"; what it makes of the rest depends on the day, and on a
+    # machine that stalls the rest may come so late that it is a turn of its own.
     assert words.startswith("no ")
     assert record["fields"]["good_time"]["value"] is False
     assert (result.by, result.outcome) == ("agent", "bad")
