@@ -1,8 +1,8 @@
 """Pipecat's serializers for Twilio and Telnyx beside our streams: the same wire must mean the same to both.
 
-They stand on the same side of the wire as we do, so they judge: what a carrier sends is the same sound and the
-same keys to both, and the same sound of the agent is the same message of both. Skipped where `pipecat-ai` is not
-installed; `make test-peers` brings it.
+They stand on the same side of the wire as we do, so they judge: what a carrier sends is the same sound and
+the same keys to both, and the same sound of the agent is the same message of both. Skipped where
+`pipecat-ai` is not installed; `make test-peers` brings it.
 """
 
 from __future__ import annotations
