@@ -138,9 +138,7 @@ async def test_closing_tells_the_service() -> None:
         async with asyncio.timeout(LIMIT):
             await server.first_sound.wait()
             await recognition.close()
-            # The library tells it without waking a loop that sleeps.
-            while not server.ended.is_set():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await server.ended.wait()
 
 
 async def test_what_is_wrong_is_told_at_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

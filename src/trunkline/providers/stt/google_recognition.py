@@ -120,6 +120,7 @@ class GoogleRecognition:
         self._closed = True
         self._outbox.close()
         self._waiting.clear()
+        self._behind = 0.0
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -190,7 +191,8 @@ class GoogleRecognition:
             if self._waiting and self._waiting[0] is None:
                 self._waiting.popleft()
                 break
-            if self._behind < _PIECE - 1e-6 and None not in self._waiting:
+            enough = self._behind >= _PIECE - 1e-6 or None in self._waiting
+            if not self._waiting or not enough:
                 self._news.clear()
                 await self._news.wait()  # the service ends a stream without sound
             elif data := self._piece(encoder):

@@ -193,7 +193,7 @@ class SocketRecognition:
             assert callable(wish)
             return wish()
         wished = any(callable(each) for each in self._waiting)
-        if self._behind < self._wire.piece - 1e-6 and not wished:
+        if not self._waiting or (self._behind < self._wire.piece - 1e-6 and not wished):
             return None
         taken, data = 0.0, b""
         while self._waiting and taken < _LARGEST_PIECE:
@@ -301,6 +301,7 @@ class SocketRecognition:
     def _fail(self, error: EngineError) -> None:
         self._outbox.fail(error)
         self._waiting.clear()
+        self._behind = 0.0
         for task in self._tasks:
             if not task.done() and task is not asyncio.current_task():
                 task.cancel()
@@ -317,6 +318,7 @@ class SocketRecognition:
         failed = self._outbox.ended
         self._outbox.close()
         self._waiting.clear()
+        self._behind = 0.0
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
