@@ -31,11 +31,7 @@ WHOLE = (
 STAGES_STT = f"fake,delay_ms=100,partial_ms=100,text='{'|'.join(WHOLE)}'"
 STAGES_LLM = f"fake,delay_ms=200,tokens_per_s=100,reply='{REPLY}'"
 STAGES_TTS = "fake,delay_ms=150,chunk_ms=100,rate=8000,speed=20"
-LONG_REPLY = (
-    "Thank you, that is good to know. I have written all of it down for you, and now we can go on with what "
-    "you wanted to ask, if you still have the time for it."
-)
-SEVERAL = 8
+SEVERAL = 16
 """Calls at once in rows that need many cases rather than one undisturbed call."""
 
 
@@ -95,9 +91,7 @@ def suite(name: str, calls: int, seconds: float, core: int | None) -> list[Row]:
     """The rows of a suite. `calls`: of the rows with many. Raises `ConfigError` for a name that is none."""
     one = BenchOptions(calls=1, core=core, seconds=seconds)
     stages = replace(one, stt=STAGES_STT, llm=STAGES_LLM, tts=STAGES_TTS, turn={})
-    overlaid = replace(
-        stages, calls=SEVERAL, llm=STAGES_LLM.replace(REPLY, LONG_REPLY), seconds=max(seconds, 4 * seconds)
-    )
+    overlaid = replace(stages, calls=2 * SEVERAL, seconds=4 * seconds)
     stop = {"stop_p50": 160.0, "stop_p95": 250.0}
     rows = {
         "speed": [
