@@ -256,3 +256,28 @@ async def test_a_refused_call_is_told() -> None:
     finally:
         await load.close()
         agent.close()
+
+
+@pytest.mark.parametrize(("gives_way", "lost"), [(False, 0), (True, 1)])
+def test_a_sentence_with_a_sound_over_it_is_lost_where_it_ends_early(gives_way: bool, lost: int) -> None:
+    """The agent says 4 s of tone to each line; every second time the caller makes a short sound over it."""
+    line, sound = payloads(SPEECH), payloads(SPEECH[:1600])
+    decoded = [[DECODED[np.frombuffer(p, np.uint8)].tobytes() for p in pieces] for pieces in (line, sound)]
+    call = LoadCall(0, [line], decoded, [sound])
+    speaks_until, owes, quiet = 1.0, 0, 0
+    for n in range(2000):
+        now = n * 0.02
+        sounding = now < speaks_until
+        if call.next_packet(100 + now)[12:] != SILENCE:
+            quiet = 0
+            owes += not sounding
+            if sounding and gives_way:
+                speaks_until = now
+        else:
+            quiet += 1
+        if owes > len(sound) and quiet == 10 and not sounding:
+            speaks_until, owes = now + 4.0, 0
+        call.packet(rtp(n, LOUD if now < speaks_until else SILENCE), 100 + now + 0.001)
+        if call.overlaid:
+            break
+    assert (call.overlaid, call.lost_sentences) == (1, lost)

@@ -46,6 +46,16 @@ def bench(
     rate: Annotated[
         float, typer.Option("--rate", min=1, max=5000, help="With --sip: calls set up a second.")
     ] = 150.0,
+    suite_name: Annotated[
+        str | None,
+        typer.Option("--suite", metavar="NAME", help="speed, interruptions, backchannels, calls or all."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="DIR", help="With --suite: draw it (PNG, HTML).", rich_help_panel=OUTPUT_PANEL
+        ),
+    ] = None,
 ) -> None:
     """Measure answers, interruptions, lateness, processor and memory with many real calls at once.
 
@@ -55,6 +65,9 @@ def bench(
     With --sip there is no agent: calls set up and ended a second, calls with media both ways, and calls that
     go on while strangers flood the machine (from 127.0.0.2). SIPp and baresip, where they are installed, are
     measured in the same way.
+
+    With --suite the rows of a suite are measured one after another, each beside what it must reach: usual
+    stages, fixed lines, zero delay, interruptions, sounds that must not interrupt, many calls.
     """
     from trunkline.cli.running import run
     from trunkline.lab.bench import BenchOptions, run_bench
@@ -65,6 +78,14 @@ def bench(
         from trunkline.lab.sip_bench import SipBenchOptions, run_sip_bench
 
         run(run_sip_bench(SipBenchOptions(calls or 400, rate, seconds, core, json_path=json_path)))
+        return
+    if suite_name is not None:
+        from trunkline.lab.bench_drawing import write as draw
+        from trunkline.lab.bench_suites import run_suite, suite, suite_rows
+
+        measured = run(run_suite(suite(suite_name, calls or 150, seconds, core), json_path))
+        for path in draw(plot, suite_rows(measured)) if plot is not None else ():
+            typer.echo(path)
         return
     usual = BenchOptions()
     options = BenchOptions(

@@ -27,6 +27,7 @@ from trunkline.clock import Clock, SystemClock
 from trunkline.errors import CallRefused, ConfigError, RecordError
 from trunkline.lab.ear import percentile
 from trunkline.lab.load_caller import LoadCaller
+from trunkline.lab.load_sounds import overlay_sounds
 from trunkline.lab.own_figures import processor_seconds
 from trunkline.lab.recordings import Recordings
 
@@ -57,6 +58,11 @@ class BenchOptions:
     vad: str = "silero"
     turn: dict[str, Any] = field(default_factory=lambda: {"silence": 0.2, "adaptive": False})
     """Fields of `TurnPolicy`: a fixed silence, so that what comes beyond it can be told."""
+    play: str = "model"
+    """Who answers: the "model", or "fixed" lines of the scenario's own."""
+    overlay: str = ""
+    """What callers do while the agent speaks: "" interrupts every third time; "signs" and "noises" are sounds
+    that must not cost it its sentence (`load_sounds.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,10 @@ class Level:
     """How much it has grown since the first level, for each further call."""
     caller_busy: float
     """How much of its own core the load caller used, 0 to 1: near 1 the figures say little."""
+    overlaid: int = 0
+    """Sounds made over the agent's sentences that must not cost it any."""
+    lost: int = 0
+    """Sentences that one of them cost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +110,20 @@ async def run_bench(options: BenchOptions, clock: Clock | None = None) -> BenchR
     the calls, `RecordError` where the figures cannot be written.
     """
     clock = clock or SystemClock()
+    terminal = Terminal()
+    result = await measure(options, clock, terminal)
+    terminal.print(bench_table(result, options))
+    terminal.print(in_words(result, options))
+    terminal.print(EXPLAINED, style="dim")
+    if options.json_path is not None:
+        _write(options.json_path, options, result)
+    return result
+
+
+async def measure(options: BenchOptions, clock: Clock, terminal: Terminal) -> BenchResult:
+    """Measure alone, with a line on `terminal` for each number of calls. Raises as `run_bench` does."""
     spare = _cores(options.core)
     before = os.sched_getaffinity(0)
-    terminal = Terminal()
     try:
         if spare:
             os.sched_setaffinity(0, spare)
@@ -111,13 +132,7 @@ async def run_bench(options: BenchOptions, clock: Clock | None = None) -> BenchR
     finally:
         os.sched_setaffinity(0, before)
     held = [level.calls for level in levels if limit and level is not levels[-1]]
-    result = BenchResult(tuple(levels), max(held, default=None), limit)
-    terminal.print(bench_table(result, options))
-    terminal.print(in_words(result, options))
-    terminal.print(EXPLAINED, style="dim")
-    if options.json_path is not None:
-        _write(options.json_path, options, result)
-    return result
+    return BenchResult(tuple(levels), max(held, default=None), limit)
 
 
 def _cores(core: int | None) -> set[int]:
@@ -161,7 +176,7 @@ class _Agent:
 
 @asynccontextmanager
 async def _agent(options: BenchOptions) -> AsyncIterator[_Agent]:
-    wanted = {name: getattr(options, name) for name in ("core", "stt", "llm", "tts", "vad", "turn")}
+    wanted = {name: getattr(options, name) for name in ("core", "stt", "llm", "tts", "vad", "turn", "play")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -190,7 +205,9 @@ async def _measure_all(
     options: BenchOptions, clock: Clock, agent: _Agent, terminal: Terminal
 ) -> tuple[list[Level], str]:
     recordings = Recordings()
-    caller = LoadCaller(clock, agent.address, [recordings.samples(line) for line in LINES])
+    lines = [recordings.samples(line) for line in LINES]
+    sounds = overlay_sounds(options.overlay, recordings)
+    caller = LoadCaller(clock, agent.address, lines, sounds)
     levels: list[Level] = []
     limit = ""
     try:
@@ -266,6 +283,8 @@ async def _measure(
         memory_mb=memory,
         memory_mb_per_call=growth,
         caller_busy=busy,
+        overlaid=sum(call.overlaid for call in caller.calls),
+        lost=sum(call.lost_sentences for call in caller.calls),
     )
 
 

@@ -55,13 +55,17 @@ async def serve(options: dict[str, Any]) -> None:
         stt=(options["stt"],),
         llm=options["llm"],
         tts=options["tts"],
-        call=CallSettings(turn=TurnPolicy(**options["turn"]), vad=options["vad"], record_audio=False),
+        call=CallSettings(
+            turn=TurnPolicy(**options["turn"]), vad=options["vad"], record_audio=False, line_cache=""
+        ),
         max_calls=100_000,
         drain_time=0.0,
     )
     async with open_service(settings, clock) as service:
         stop = asyncio.Event()
-        serving = asyncio.create_task(service.serve(lambda _: BenchPlay(), stop))
+        serving = asyncio.create_task(
+            service.serve(lambda _: BenchPlay(fixed=options["play"] == "fixed"), stop)
+        )
         lag = LoopLag(clock)
         try:
             host, port = service.sip.address

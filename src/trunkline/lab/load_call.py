@@ -26,6 +26,11 @@ INTERRUPT_EVERY = 3
 INTERRUPT_AFTER = 1.2
 AGENT_DONE = 0.6
 """Seconds of silence after which the agent has finished."""
+AGENT_DONE_OVERLAID = 2.2
+"""The same where sounds are made over it: it may hold its place for as long as one lasts, and more."""
+OVERLAY_EVERY = 2
+LOST_PACKETS = 30
+"""A sentence that is this much shorter or longer than the one before, in packets of sound, was cut."""
 NO_ANSWER = 6.0
 """Seconds without an answer after which the caller speaks again."""
 WORST_LATENESS = 10.0
@@ -42,19 +47,35 @@ class LoadCall:
     """One caller. `next_packet` gives what leaves now, `packet` takes what came."""
 
     def __init__(
-        self, number: int, lines: Sequence[tuple[bytes, ...]], decoded: Sequence[Sequence[bytes]]
+        self,
+        number: int,
+        lines: Sequence[tuple[bytes, ...]],
+        decoded: Sequence[Sequence[bytes]],
+        overlays: Sequence[tuple[bytes, ...]] = (),
     ) -> None:
         self.ear = Ear()
         self.lateness: list[float] = []
         """Of each received packet, in seconds, against the steadiest line through all arrivals."""
         self.received = 0
         self.lost = 0
-        self._lines = lines
+        self.overlaid = 0
+        """Overlays whose sentence was heard to its end, or lost."""
+        self.lost_sentences = 0
+        self._lines = (*lines, *overlays)
+        self._says = len(lines)
+        self._overlay_at = number
+        self._overlaying = False
+        self._sounded = 0
+        """Packets of the agent's sound since the caller last said something."""
+        self._usual = 0
+        self._greeted = False
+        self._overlay_due = bool(overlays)
+        self._done_after = AGENT_DONE_OVERLAID if overlays else AGENT_DONE
         self._decoded = decoded
         self._ssrc = 0x10AD0000 + number
         self._sequence = number * 37 & 0xFFFF
         self._timestamp = number * 1601 & 0xFFFFFFFF
-        self._line = number % len(lines)
+        self._line = self._next_line = number % len(lines)
         self._place: int | None = None
         self._said = number
         self._agent_began: float | None = None
@@ -71,6 +92,7 @@ class LoadCall:
         self.lateness = []
         self.received = self.lost = 0
         self._zero, self._offset = None, 0.0
+        self.overlaid = self.lost_sentences = 0
 
     def next_packet(self, now: float) -> bytes:
         """The RTP packet (RFC 3550) that leaves at `now`, 20 ms after the last."""
@@ -83,9 +105,10 @@ class LoadCall:
             self._place += 1
             if self._place == len(self._lines[self._line]):
                 self._place = None
-                self._line = (self._line + 1) % len(self._lines)
-                self._quiet_since = now
-                self._agent_began = None
+                if self._line < self._says:
+                    self._next_line = (self._line + 1) % self._says
+                    self._quiet_since = now
+                    self._agent_began = None
         header = struct.pack(">BBHII", 0x80, 0, self._sequence, self._timestamp, self._ssrc)
         self._sequence = self._sequence + 1 & 0xFFFF
         self._timestamp = self._timestamp + SAMPLES & 0xFFFFFFFF
@@ -100,6 +123,7 @@ class LoadCall:
         if not payload.translate(None, QUIET):
             return
         self.ear.received(Frame(DECODED[np.frombuffer(payload, np.uint8)].tobytes(), RATE, at))
+        self._sounded += 1
         if self.ear.agent.sounds_at(at, 0.0):
             anew = self._agent_last is None or at - self._agent_last > AGENT_DONE
             if anew or (self._agent_began is None and self._place is None):
@@ -112,18 +136,37 @@ class LoadCall:
             return
         sounding = now - last < 2 * FRAME_SECONDS
         if self._interrupts and began is not None and sounding and now - began >= INTERRUPT_AFTER:
-            self._speak(now, "interrupt")
+            self._speak(now, "backchannel" if self._overlay_due else "interrupt")
             return
-        finished = began is not None and not sounding and now - last >= AGENT_DONE
+        finished = began is not None and not sounding and now - last >= self._done_after
         waited = 0.0 if began is not None or self._quiet_since is None else now - self._quiet_since
         if finished or waited > NO_ANSWER:
+            self._judge_sentence()
             self._speak(now, "say")
+
+    def _judge_sentence(self) -> None:
+        """The agent is done: was the sentence with a sound over it as long as the others?"""
+        sounded, self._sounded = self._sounded, 0
+        greeting, self._greeted = not self._greeted, True
+        if not self._overlaying:
+            self._usual = 0 if greeting else sounded
+        elif self._usual:
+            self.overlaid += 1
+            self.lost_sentences += abs(sounded - self._usual) > LOST_PACKETS
+        self._overlaying = False
 
     def _speak(self, now: float, kind: str) -> None:
         self.ear.meant(now, kind, kind)
         self._place = 0
+        if kind == "backchannel":
+            self._overlaying, self._interrupts = True, False
+            self._line = self._says + self._overlay_at % (len(self._lines) - self._says)
+            self._overlay_at += 1
+            return
+        self._line = self._next_line
         self._said += 1
-        self._interrupts = self._said % INTERRUPT_EVERY == 0
+        every = OVERLAY_EVERY if self._overlay_due else INTERRUPT_EVERY
+        self._interrupts = self._said % every == 0
 
     def _time(self, sequence: int, timestamp: int, at: float) -> None:
         self.received += 1

@@ -33,7 +33,13 @@ CALLS_A_SECOND = 40
 class LoadCaller:
     """Places calls to one agent, holds them, ends them. Its calls' figures are in `calls`."""
 
-    def __init__(self, clock: Clock, agent: tuple[str, int], lines: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        agent: tuple[str, int],
+        lines: Sequence[np.ndarray],
+        sounds: Sequence[np.ndarray] = (),
+    ) -> None:
         self.calls: list[LoadCall] = []
         self.refused = 0
         self._clock = clock
@@ -41,6 +47,10 @@ class LoadCaller:
         self._lines = [payloads(line) for line in lines]
         self._decoded = [
             [DECODED[np.frombuffer(piece, np.uint8)].tobytes() for piece in line] for line in self._lines
+        ]
+        self._overlays = [payloads(sound) for sound in sounds]
+        self._decoded += [
+            [DECODED[np.frombuffer(piece, np.uint8)].tobytes() for piece in sound] for sound in self._overlays
         ]
         self._loop = asyncio.get_running_loop()
         self._sip = _udp(agent[0])
@@ -109,7 +119,7 @@ class LoadCaller:
     def _invite(self, number: int) -> None:
         host, sip_port = self._sip.getsockname()[:2]
         endpoint = _udp(self._agent[0])
-        call = LoadCall(number, self._lines, self._decoded)
+        call = LoadCall(number, self._lines, self._decoded, self._overlays)
         agent = f"{self._agent[0]}:{self._agent[1]}"
         dialog = Dialog(number, host, sip_port, endpoint.getsockname()[1], agent)
         self._dialogs[dialog.call_id] = dialog

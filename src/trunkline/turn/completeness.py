@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 
 from trunkline.events import Answer
@@ -64,6 +65,7 @@ _WEIGHTS: dict[str, float] = json.loads(
 )
 
 
+@lru_cache(maxsize=256)  # turn-taking asks about the same words at each event until others come
 def completeness(text: str, kind: Answer = Answer.FREE) -> float:
     """The probability, 0 to 1, that these words are all the caller wants to say now, having been asked
     for `kind`."""
