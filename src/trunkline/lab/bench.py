@@ -54,7 +54,7 @@ class BenchOptions:
     stt: str = "fake,delay_ms=0,partial_ms=0,text='we have one already and we want to know more'"
     """Its words must not be a backchannel: on "yes" an agent rightly goes on speaking."""
     llm: str = f"fake,delay_ms=0,tokens_per_s=0,reply='{REPLY}'"
-    tts: str = "fake,delay_ms=0,chunk_ms=100,rate=8000,speed=50"
+    tts: str = "fake,delay_ms=0,chunk_ms=100,rate=8000,speed=50,sound=speech"
     vad: str = "silero"
     turn: dict[str, Any] = field(default_factory=lambda: {"silence": 0.2, "adaptive": False})
     """Fields of `TurnPolicy`: a fixed silence, so that what comes beyond it can be told."""

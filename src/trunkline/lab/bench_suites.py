@@ -30,7 +30,7 @@ WHOLE = (
 )
 STAGES_STT = f"fake,delay_ms=100,partial_ms=100,text='{'|'.join(WHOLE)}'"
 STAGES_LLM = f"fake,delay_ms=200,tokens_per_s=100,reply='{REPLY}'"
-STAGES_TTS = "fake,delay_ms=150,chunk_ms=100,rate=8000,speed=20"
+STAGES_TTS = "fake,delay_ms=150,chunk_ms=100,rate=8000,speed=20,sound=speech"
 SEVERAL = 16
 """Calls at once in rows that need many cases rather than one undisturbed call."""
 
