@@ -9,10 +9,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.text import Text
 
 from trunkline import __version__
+from trunkline.cli.app import app
 
 COMMANDS = ("demo", "serve", "call", "config", "doctor", "version", "scenario", "lab")
 
@@ -45,6 +49,20 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     done = trunkline(command, "--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Usage: python -m trunkline {command}" in done.stdout
+
+
+def test_no_help_loses_words_to_markup() -> None:
+    # Rich takes `[serve]` for a style and drops it; such words are written `serve.drain_time`.
+    commands: list[tuple[str, Any]] = [("trunkline", typer.main.get_command(app))]
+    told = 0
+    while commands:
+        name, command = commands.pop()
+        commands += [(f"{name} {key}", each) for key, each in getattr(command, "commands", {}).items()]
+        for text in (command.help, command.epilog, *(getattr(each, "help", "") for each in command.params)):
+            if text:
+                told += 1
+                assert Text.from_markup(text).plain == text, name
+    assert told > 100
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from providers.servers.voice_sockets import DeepgramServer
-from trunkline.providers.registry import LANGUAGE_MODELS, TEXT_TO_SPEECH, EngineEntry
+from trunkline.cli.engines import _show
+from trunkline.doctor import _loadable
+from trunkline.providers.registry import LANGUAGE_MODELS, SPEECH_TO_TEXT, TEXT_TO_SPEECH, EngineEntry
 
 
 async def trunkline(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -59,6 +61,26 @@ async def test_reaching_an_engine_that_refuses(tmp_path: Path) -> None:
     assert rows["tts", "fake"]["reached"] is True
     assert rows["tts", "playht"]["reached"] is False
     assert "ended on 31 December 2025" in rows["tts", "playht"]["hint"]
+
+
+def test_what_to_install_names_the_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    hint = "Install it: pip install 'trunkline[vosk]'"
+    row = {"kind": "stt", "name": "vosk", "about": "Vosk", "installed": False, "hint": hint}
+    _show([row], reach=False)
+    assert "'trunkline[vosk]'" in " ".join(capsys.readouterr().out.split())
+
+
+async def test_a_name_of_several_kinds_lists_them_all(tmp_path: Path) -> None:
+    status, _, err = await trunkline(tmp_path, "engines", "try", "fake")
+    assert (status, "--kind stt or --kind llm or --kind tts" in err) == (2, True)
+
+
+def test_doctor_does_not_offer_what_is_not_installed() -> None:
+    entry = EngineEntry("trunkline.providers.stt.fake:F", "vosk", "Vosk", needs=("no_such_module",))
+    found = _loadable("stt", "vosk", entry)
+    assert found.what.startswith("not installed")
+    assert found.hint == "pip install 'trunkline[vosk]'"
+    assert _loadable("stt", "fake", SPEECH_TO_TEXT["fake"]).what.startswith("can be chosen")
 
 
 def test_what_is_not_installed_is_seen_without_importing() -> None:

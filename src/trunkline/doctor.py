@@ -21,7 +21,15 @@ from typing import Any
 from trunkline.clock import Clock
 from trunkline.config.settings import Settings
 from trunkline.errors import ConfigError, EngineMissing, TrunklineError
-from trunkline.providers.registry import engines, make_llm, make_stt, make_tts, options_of, parse_spec
+from trunkline.providers.registry import (
+    EngineEntry,
+    engines,
+    make_llm,
+    make_stt,
+    make_tts,
+    options_of,
+    parse_spec,
+)
 from trunkline.turn.smart_turn import installed_model
 
 START_LIMIT = 60.0
@@ -93,7 +101,7 @@ async def _engines(kind: str, settings: Settings, clock: Clock) -> list[Finding]
         if name in in_force:
             found.append(await _started(kind, name, in_force[name], clock))
         else:
-            found.append(_loadable(kind, name, known[name].about))
+            found.append(_loadable(kind, name, known[name]))
     return found
 
 
@@ -117,13 +125,17 @@ async def _started(kind: str, name: str, spec: str, clock: Clock) -> Finding:
     return Finding(part, name, State.OK, f"in force, starts{given}: {about}")
 
 
-def _loadable(kind: str, name: str, about: str) -> Finding:
+def _loadable(kind: str, name: str, entry: EngineEntry) -> Finding:
+    """An engine that is not in force: whether what it runs on is installed. Most engines load without it."""
     part = KINDS[kind]
+    if entry.lacks:
+        hint = f"pip install 'trunkline[{entry.extra}]'"
+        return Finding(part, name, State.NOTE, f"not installed: {entry.about}", hint)
     try:
         options_of(kind, name)
     except EngineMissing as error:
-        return Finding(part, name, State.NOTE, f"not installed: {about}", error.hint)
-    return Finding(part, name, State.OK, f"can be chosen: {about}")
+        return Finding(part, name, State.NOTE, f"not installed: {entry.about}", error.hint)
+    return Finding(part, name, State.OK, f"can be chosen: {entry.about}")
 
 
 def _sound() -> Finding:

@@ -20,7 +20,7 @@ def config(
     """Print every setting in force and who set it; secrets are masked.
 
     The output is itself a configuration file. Each layer goes over the one before: defaults, trunkline.toml,
-    environment variables (TRUNKLINE_SIP_BIND for `bind` in [sip]), flags.
+    environment variables (TRUNKLINE_SIP_BIND for sip.bind), flags.
     """
     from trunkline.config.explain import as_toml, rows
 

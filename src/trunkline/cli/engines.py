@@ -112,6 +112,7 @@ def _made(kind: str, spec: str, clock: Clock) -> Any:
 def _show(rows: list[dict[str, Any]], *, reach: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("kind", "engine", "installed", "key", *(("answers",) if reach else ())):
@@ -122,7 +123,8 @@ def _show(rows: list[dict[str, Any]], *, reach: bool) -> None:
         answers = words[row.get("reached")] + (f", {row['start_ms']} ms" if "start_ms" in row else "")
         cells = [row["kind"], row["name"], words[row["installed"]], words[row.get("key")]]
         about = f"{row['about']}. {row['hint']}" if row["hint"] else row["about"]
-        table.add_row(*cells, *((answers,) if reach else ()), about)
+        # As `Text`, so that Rich does not take the brackets of trunkline[vosk] for markup and drop them.
+        table.add_row(*cells, *((answers,) if reach else ()), Text(about))
     Console(highlight=False).print(table)
 
 
@@ -170,7 +172,8 @@ def _kind_of(spec: str, kind: str) -> str:
         raise ConfigError(f"there is no engine called {name!r}", hint="`trunkline engines` lists them")
     if len(found) > 1:
         raise ConfigError(
-            f"{name!r} is an engine of several kinds", hint=f"Add --kind {found[0]}, or {found[-1]}"
+            f"{name!r} is an engine of several kinds",
+            hint="Add " + " or ".join(f"--kind {each}" for each in found),
         )
     return found[0]
 

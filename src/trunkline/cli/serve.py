@@ -35,7 +35,7 @@ Twilio = Annotated[
     typer.Option(
         "--twilio",
         metavar="HOST:PORT",
-        help="Where to take Twilio's webhooks and media streams ([twilio] bind).",
+        help="Where to take Twilio's webhooks and media streams (twilio.bind).",
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
@@ -52,7 +52,7 @@ Browser = Annotated[
     typer.Option(
         "--browser",
         metavar="HOST:PORT",
-        help="Where to take calls from web browsers, and serve a page to talk from ([browser] bind).",
+        help="Where to take calls from web browsers, and serve a page to talk from (browser.bind).",
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
@@ -61,7 +61,7 @@ Mrcp = Annotated[
     typer.Option(
         "--mrcp",
         metavar="udp:HOST:PORT",
-        help="Offer our recognisers and voices to other platforms over MRCPv2 ([mrcp] bind).",
+        help="Offer our recognisers and voices to other platforms over MRCPv2 (mrcp.bind).",
         rich_help_panel=CARRIERS_PANEL,
     ),
 ]
@@ -94,7 +94,7 @@ def serve(
 ) -> None:
     """Answer calls with a scenario, until told to stop.
 
-    SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while ([service] drain_time),
+    SIGTERM or Ctrl-C drains: no new calls; those in progress may finish for a while (service.drain_time),
     then are told goodbye. A second one ends at once. With --json, one line a call, as it ends.
 
     The scenario's file is read again when it changes. A broken one changes nothing; a call keeps its version.

@@ -90,6 +90,7 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         f"{_HERE}.stt.whisper:Whisper",
         "whisper",
         "faster-whisper with a model that you name, on this machine",
+        needs=("faster_whisper",),
     ),
     "deepgram": EngineEntry(
         f"{_HERE}.stt.deepgram:Deepgram",
