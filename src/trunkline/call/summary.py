@@ -229,7 +229,7 @@ class CallSummary:
             "objections": self.objections,
             "steps": self.steps,
             "keys": self.keys,
-            "turns": [_turn_json(turn, zero) for turn in self.turns],
+            "turns": [_turn_json(turn, zero) for turn in self._in_order()],
             "backchannels": [{"at": _since(at, zero), "text": text} for at, text in self.backchannels],
             "interruptions": [{"at": _since(at, zero), "why": why} for at, why in self.interruptions],
             "silences": [{"at": _since(at, zero), "count": count} for at, count in self.silences],
@@ -246,14 +246,19 @@ class CallSummary:
             ],
         }
 
+    def _in_order(self) -> list[Turn]:
+        """The turns as they began: what a caller said under the agent's last words is known after them."""
+        return sorted(self.turns, key=lambda turn: turn.start)
+
     def transcript(self, zero: float) -> str:
         """The conversation as people read it, a line a turn."""
         lines = []
-        for turn in self.turns:
+        for turn in self._in_order():
             minutes, seconds = divmod(max(0.0, turn.start - zero), 60)
-            text = turn.text or ("[keys " + turn.keys + "]" if turn.keys else "[not understood]")
+            text = turn.text or ("[keys " + turn.keys + "]" if turn.keys else "")
             if turn.interrupted and turn.unheard:
-                text += f" -- [not heard: {turn.unheard}]"
+                text = f"{text} -- [not heard: {turn.unheard}]".lstrip()
+            text = text or ("[not understood]" if turn.who == "caller" else "[nothing heard]")
             lines.append(f"{int(minutes):02d}:{seconds:04.1f}  {turn.who + ':':7} {text}")
         return "\n".join(lines) + ("\n" if lines else "")
 
