@@ -9,6 +9,7 @@ import signal
 import pytest
 import typer
 
+from trunkline.cli import running
 from trunkline.cli.exit_status import ExitStatus, status_of
 from trunkline.cli.running import run, stopped_by_signals
 from trunkline.errors import (
@@ -45,7 +46,34 @@ def test_the_first_signal_asks_for_a_stop(number: signal.Signals) -> None:
     assert told == ["stopping"]
 
 
-def test_the_second_signal_ends_at_once_and_what_is_open_is_closed() -> None:
+def test_a_signal_that_comes_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `timeout 60 trunkline serve` sends to the process and to its group: calls are still told goodbye.
+    monkeypatch.setattr(running, "SAME_SIGNAL", 60.0)
+    told: list[str] = []
+
+    async def story() -> str:
+        async with stopped_by_signals(lambda: told.append("stopping")) as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            async with asyncio.timeout(10):
+                await stop.wait()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                os.kill(os.getpid(), number)
+            # Both have been seen once a signal after them has.
+            seen = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGUSR1, seen.set)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            async with asyncio.timeout(10):
+                await seen.wait()
+            loop.remove_signal_handler(signal.SIGUSR1)
+            return "said goodbye"
+
+    assert run(story()) == "said goodbye"
+    assert told == ["stopping"]
+
+
+def test_the_second_signal_ends_at_once_and_what_is_open_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "SAME_SIGNAL", 0.0)  # The test is quicker than a person.
     closed: list[str] = []
 
     async def story() -> None:

@@ -11,10 +11,15 @@ from typing import Any, TypeVar
 import typer
 
 from trunkline.cli.exit_status import ExitStatus
+from trunkline.clock import SystemClock
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+SAME_SIGNAL = 0.3
+"""Seconds within which a second signal is the first one come twice: `timeout` and `make` send theirs to this
+process and to its whole group, where a terminal's Ctrl-C arrives as well. No person is as quick."""
 
 
 def run(story: Coroutine[Any, Any, T]) -> T:
@@ -40,17 +45,23 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 @asynccontextmanager
 async def stopped_by_signals(on_stop: Callable[[], object]) -> AsyncIterator[asyncio.Event]:
     """Within this, the first SIGTERM or SIGINT sets the event that it gives (and calls `on_stop`, to tell a
-    person); the second cancels the task that is within, which ends it at once."""
+    person); the second, `SAME_SIGNAL` or more after it, cancels the task that is within, which ends it at
+    once."""
     stop = asyncio.Event()
     task = asyncio.current_task()
     assert task is not None
 
+    clock = SystemClock()
+    first = 0.0
+
     def signalled() -> None:
-        if stop.is_set():
-            task.cancel()
-        else:
+        nonlocal first
+        if not stop.is_set():
+            first = clock.now()
             stop.set()
             on_stop()
+        elif clock.now() - first >= SAME_SIGNAL:
+            task.cancel()
 
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
