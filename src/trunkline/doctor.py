@@ -30,6 +30,7 @@ from trunkline.providers.registry import (
     options_of,
     parse_spec,
 )
+from trunkline.sip.datagrams import parse_bind
 from trunkline.turn.smart_turn import installed_model
 
 START_LIMIT = 60.0
@@ -166,14 +167,13 @@ def _acoustic_model() -> Finding:
 def _sip_port(settings: Settings) -> Finding:
     part, name = "Network", "SIP port"
     bind = settings.sip.bind
-    transport, _, address = bind.partition(":")
-    host, _, port_text = address.rpartition(":")
-    if not port_text.isdecimal() or not host:
-        return Finding(part, name, State.PROBLEM, f"sip.bind is {bind!r}", "Write it as udp:HOST:PORT.")
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     try:
-        places = socket.getaddrinfo(host.strip("[]"), int(port_text), type=kind)
-        family, _, _, _, place = places[0]
+        _, host, port = parse_bind(bind)
+    except ConfigError as error:
+        return Finding(part, name, State.PROBLEM, error.what, error.hint)
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, kind, _, _, place = places[0]
         with socket.socket(family, kind) as probe:
             probe.bind(place)
     except (OSError, OverflowError) as error:

@@ -9,7 +9,7 @@ import structlog
 
 from trunkline.errors import CallRefused, ConfigError, ParseError
 from trunkline.legs.audiosocket import AudioSocketSettings, AudioSocketStream, PacketCutter
-from trunkline.legs.carrier_front import BAD_MESSAGES, OPEN_WITHIN, parse_bind
+from trunkline.legs.carrier_front import BAD_MESSAGES, OPEN_WITHIN, cannot_listen, parse_bind
 from trunkline.legs.leg import Can, LegInfo, TransferResult
 from trunkline.legs.stream import Happening, Message, Opened
 from trunkline.legs.switchboard import Switchboard
@@ -72,15 +72,14 @@ class AudioSocketServer:
 
     @classmethod
     async def open(cls, settings: AudioSocketSettings, board: Switchboard) -> AudioSocketServer:
-        """Listen. Raises `ConfigError` for settings that cannot be, and where the address cannot be had."""
+        """Listen. Raises `ConfigError` for settings that cannot be, `MediaError` for an address that cannot
+        be had."""
         server = cls(settings, board)
         host, port = parse_bind(settings.bind)
         try:
             server._server = await asyncio.start_server(server._connected, host, port, limit=_READ)
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen at {settings.bind}: {error.strerror}", where="audiosocket"
-            ) from error
+            raise cannot_listen(settings.bind, error, "audiosocket") from error
         return server
 
     @property

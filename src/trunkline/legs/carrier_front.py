@@ -9,7 +9,9 @@ Plain HTTP: TLS is for the proxy in front, which carriers reach. Nothing here kn
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +52,8 @@ class CarrierFront:
 
     @classmethod
     async def open(cls, bind: str, carriers: Sequence[Carrier], clock: Clock) -> CarrierFront:
-        """Listen at `HOST:PORT` (port 0 for any). Raises `ConfigError` for what is no address, where
-        the package for it is missing, and where it cannot be had."""
+        """Listen at `HOST:PORT` (port 0 for any). Raises `ConfigError` for what is no address and where
+        the package for it is missing, `MediaError` where the address cannot be had."""
         web = extra("aiohttp.web")
         host, port = parse_bind(bind)
         front = cls(carriers, clock)
@@ -59,13 +61,13 @@ class CarrierFront:
         app.router.add_get("/{carrier}/stream", front._socket)
         app.router.add_get("/{carrier}/stream/{token}", front._socket)
         app.router.add_route("*", "/{carrier}/{path:.+}", front._webhook)
-        front._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        front._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, logger=_http_log())
         await front._runner.setup()
         try:
             await web.TCPSite(front._runner, host, port).start()
         except OSError as error:
             await front._runner.cleanup()
-            raise ConfigError(f"cannot listen at {bind}: {error.strerror}", where="carriers") from error
+            raise cannot_listen(bind, error, "carriers") from error
         front.address = front._runner.addresses[0][:2]
         return front
 
@@ -206,6 +208,39 @@ class CarrierFront:
                     logger.warning("stream closed", call_id=leg.info.call_id, why="it makes no sense")
                     wire.close("too many messages that cannot be read", refused=True)
                     return
+
+
+def cannot_listen(bind: str, error: OSError, where: str) -> MediaError:
+    """What to tell where an address cannot be had."""
+    why = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    hint = "Choose another HOST:PORT of this machine, or stop what has this one"
+    return MediaError(f"cannot listen at {bind}: {why}", where=where, hint=hint)
+
+
+class _NoGarbage(logging.Filter):
+    """Keeps out what strangers send that is no HTTP: each would be a traceback, and none a fault of ours.
+    The first is told in a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, extra("aiohttp.http_exceptions").HttpProcessingError):
+            return True
+        if not self._told:
+            self._told = True
+            logger.warning("what came is no HTTP; more like it is not told", why=type(error).__name__)
+        return False
+
+
+def _http_log() -> logging.Logger:
+    """Where the HTTP server tells what goes wrong in it, one for each front."""
+    log = logging.Logger("trunkline.legs.http", logging.WARNING)
+    log.parent = logging.getLogger()
+    log.addFilter(_NoGarbage())
+    return log
 
 
 def parse_bind(bind: str) -> tuple[str, int]:

@@ -15,12 +15,13 @@ import structlog
 
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
-from trunkline.errors import ConfigError, MediaError, ParseError, SipError
+from trunkline.errors import MediaError, ParseError, SipError
 from trunkline.mrcp.connection import Connection
 from trunkline.mrcp.message import Event, Fields, Message, Request, Response, State, field
 from trunkline.mrcp.offer import Asked, make_answer, read_offer
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
+from trunkline.sip.datagrams import LISTEN_ELSEWHERE
 from trunkline.sip.endpoint import SipEndpoint, parse_bind
 from trunkline.sip.hop import Hop
 from trunkline.sip.sdp_codecs import Codec
@@ -163,8 +164,10 @@ class MrcpServer:
             server._control = await asyncio.start_server(server._connected, host, control_port)
         except OSError as error:
             await server._endpoint.close()
-            raise ConfigError(
-                f"cannot listen at {host}:{control_port}: {error.strerror}", where="mrcp.control_port"
+            raise SipError(
+                f"cannot listen at {host}:{control_port}: {error.strerror or error}",
+                where="mrcp.control_port",
+                hint=LISTEN_ELSEWHERE,
             ) from error
         return server
 

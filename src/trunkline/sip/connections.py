@@ -16,6 +16,7 @@ from typing import cast
 
 from trunkline.clock import Clock
 from trunkline.errors import ConfigError, ParseError, SipError
+from trunkline.sip.datagrams import LISTEN_ELSEWHERE
 from trunkline.sip.hop import Hop
 from trunkline.sip.stream import PING, PONG, Framer
 
@@ -282,7 +283,9 @@ class Connections:
             )
         except OSError as error:
             raise SipError(
-                f"cannot listen on {transport}:{host}:{port}: {error.strerror or error}", where="sip"
+                f"cannot listen on {transport}:{host}:{port}: {error.strerror or error}",
+                where="sip",
+                hint=LISTEN_ELSEWHERE,
             ) from error
         self._listeners.append(server)
         return int(server.sockets[0].getsockname()[1])

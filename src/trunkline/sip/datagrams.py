@@ -23,12 +23,23 @@ _BIND = re.compile(r"(?:(udp|tls):)?(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})"
 Address = tuple[str, int]
 
 
+LISTEN_ELSEWHERE = "Choose another address of this machine, or stop the program that has this one"
+
+
+def _how_to_write(text: str, transport: str) -> str:
+    """What to write instead; TCP and TLS have their own places."""
+    if transport == "udp" and text.startswith(("tcp:", "tls:")):
+        more = "TCP is listened for beside UDP" if text.startswith("tcp:") else "TLS is set with sip.tls_bind"
+        return f"Write udp:HOST:PORT; {more}"
+    return f"Write {transport}:HOST:PORT"
+
+
 def parse_bind(text: str, transport: str = "udp") -> tuple[str, str, int]:
     """`udp:127.0.0.1:5060` as transport, host and port (0: any); the transport may be left out, and must
     be the one that is wanted here. IPv6 stands in brackets. Raises `ConfigError`."""
     found = _BIND.fullmatch(text.strip().lower())
     if found is None or int(found[3]) > 65535 or (found[1] or transport) != transport:
-        raise ConfigError(f"{text!r} is no address to listen on", hint=f"Write {transport}:HOST:PORT")
+        raise ConfigError(f"{text!r} is no address to listen on", hint=_how_to_write(text, transport))
     return transport, found[2].strip("[]"), int(found[3])
 
 
@@ -94,7 +105,11 @@ class Datagrams:
             self._sockets[version] = _udp_socket(host, port)
             bound = self._sockets[version].getsockname()
         except OSError as error:
-            raise SipError(f"cannot listen on {bind}: {error.strerror or error}", where="sip") from error
+            raise SipError(
+                f"cannot listen on {bind}: {error.strerror or error}",
+                where="sip",
+                hint=LISTEN_ELSEWHERE,
+            ) from error
 
         self._addresses[version] = str(bound[0]), int(bound[1])
 
