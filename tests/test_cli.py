@@ -110,6 +110,10 @@ def test_config_for_machines(tmp_path: Path) -> None:
         (["demo", "--persona", "nobody"], "nobody"),
         (["scenario", "check", "nowhere.yaml"], "nowhere.yaml"),
         (["srve"], "serve"),
+        (["lab", "replay", "nowhere"], "nowhere: cannot be read: No such file or directory. Give the folder"),
+        (["lab", "fork", "nowhere", "--turn", "1"], "Give the folder of one call"),
+        (["lab", "pauses", "--turns", "nowhere"], "Give figures, tuning, or a file"),
+        (["sip", "trace", "nowhere.pcap"], "nowhere.pcap: cannot be read: No such file"),
     ],
 )
 def test_what_a_person_got_wrong_is_one_clear_paragraph(

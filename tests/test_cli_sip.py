@@ -90,6 +90,17 @@ def test_registering_until_interrupted(tmp_path: Path, registrar: socket.socket)
     assert register.returncode == 0
 
 
+def test_giving_up_before_the_registrar_answered_is_told(tmp_path: Path, registrar: socket.socket) -> None:
+    port = registrar.getsockname()[1]
+    arguments = "sip", "register", f"sip:127.0.0.1:{port}", "bob", "zanzibar"
+    with trunkline(*arguments, folder=tmp_path) as register:
+        registrar.recvfrom(65535)
+        register.send_signal(signal.SIGTERM)
+        _, err = register.communicate(timeout=LIMIT)
+    assert register.returncode == 4
+    assert f"it was never registered (no answer yet). `trunkline sip doctor sip:127.0.0.1:{port}`" in err
+
+
 def test_a_registrar_that_refuses_is_told(tmp_path: Path, registrar: socket.socket) -> None:
     port = registrar.getsockname()[1]
     arguments = "sip", "register", f"sip:127.0.0.1:{port}", "bob", "wrong"

@@ -147,7 +147,7 @@ def pauses(
     from rich.console import Console
     from rich.table import Table
 
-    from trunkline.errors import RecordError
+    from trunkline.errors import ConfigError
     from trunkline.lab.pause_chart import rows, write
     from trunkline.lab.pause_trial import Stages, compare, read_turns, shipped
 
@@ -157,7 +157,9 @@ def pauses(
         try:
             text = Path(turns).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RecordError(f"cannot be read: {error}", where=turns) from error
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            hint = "Give figures, tuning, or a file of your own"
+            raise ConfigError(f"cannot be read: {why}", where=turns, hint=hint) from error
     figures = compare(read_turns(text, turns), Stages())
     table = Table("policy", "pauses", "wrong starts", "share", "p50 ms", "p95 ms")
     for row in rows(figures):

@@ -243,9 +243,12 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
     clock = SystemClock()
     changed = asyncio.Event()
     last: list[News] = []
+    registered = False
 
     def tell(news: News) -> None:
+        nonlocal registered
         last[:] = [news]
+        registered = registered or news.standing is Standing.REGISTERED
         changed.set()
         match news.standing:
             case Standing.REGISTERED:
@@ -263,15 +266,19 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
     try:
         hop = await endpoint.locate(registrar)
         account = Account(registrar, address, (Credentials(user, password),), expires)
-        registration = endpoint.agent.register(account, hop, clock.now(), tell)
-        endpoint.settle()
         async with stopped_by_signals(lambda: _note("unregistering")) as stop:
+            registration = endpoint.agent.register(account, hop, clock.now(), tell)
+            endpoint.settle()
             await _either(stop, changed)
             if last and last[0].standing is Standing.FAILED and 400 <= last[0].status < 500:
                 raise SipError(f"the registrar refuses: {last[0].status} {last[0].reason}", where=uri)
             await stop.wait()
             registration.stop(clock.now())
             endpoint.settle()
+            if not registered:
+                why = f"{last[0].status or ''} {last[0].reason}".strip() if last else "no answer yet"
+                hint = f"`trunkline sip doctor {registrar}` looks for the reason"
+                raise SipError(f"it was never registered ({why})", where=uri, hint=hint)
             async with asyncio.timeout(40):
                 while last[0].standing is not Standing.ENDED:
                     changed.clear()

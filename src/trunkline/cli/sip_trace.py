@@ -81,8 +81,8 @@ def _wanted(call: TracedCall, text: str) -> bool:
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
-    """The file, after the older half that was put aside before it. Raises `RecordError`."""
-    from trunkline.errors import RecordError
+    """The file, after the older half that was put aside before it. Raises `ConfigError`."""
+    from trunkline.errors import ConfigError
 
     for part in (file.with_name(file.name + ".1"), file):
         if part is not file and not part.exists():
@@ -92,7 +92,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
                 while piece := source.read(_PIECE):
                     yield piece
         except OSError as error:
-            raise RecordError(f"cannot be read: {error.strerror or error}", where=str(part)) from error
+            raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(part)) from error
         yield b""
 
 
@@ -170,7 +170,7 @@ async def _follow_until_stopped(file: Path, wanted: str, *, as_json: bool) -> No
     from datetime import datetime
 
     from trunkline.cli.running import stopped_by_signals
-    from trunkline.errors import RecordError
+    from trunkline.errors import ConfigError
     from trunkline.legs.sip_ladder import Trace, live_line
     from trunkline.sip.pcap import PcapReader
 
@@ -187,7 +187,7 @@ async def _follow_until_stopped(file: Path, wanted: str, *, as_json: bool) -> No
             except FileNotFoundError:
                 source = None  # It may come yet.
             except OSError as error:
-                raise RecordError(f"cannot be read: {error.strerror or error}", where=str(file)) from error
+                raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(file)) from error
             for seen in reader.feed(piece) if piece else ():
                 for call, step in found.add(seen):
                     if not _wanted(call, wanted):

@@ -18,7 +18,7 @@ from typing import Any
 
 from trunkline.call.logged_play import happening_from, plain_action
 from trunkline.call.play import Play
-from trunkline.errors import ConfigError, ParseError, RecordError
+from trunkline.errors import ConfigError, ParseError
 from trunkline.events import (
     AnsweredBy,
     Backchannel,
@@ -70,15 +70,22 @@ class Replayed:
         return self.difference is None
 
 
+_GIVE = "Give the folder of one call, such as runs/20261125-183921-…, or its events.jsonl"
+
+
 def read_log(run: Path) -> list[Event]:
     """The events of a run folder, or of an `events.jsonl` itself.
 
-    Raises `RecordError` where it cannot be read and `ParseError` where a line is no event."""
+    Raises `ConfigError` where it cannot be read and `ParseError` where a line is no event."""
     path = run / "events.jsonl" if run.is_dir() else run
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot be read: {error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=str(path), hint=_GIVE) from error
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror or error}", where=str(path), hint=_GIVE
+        ) from error
     return [parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 

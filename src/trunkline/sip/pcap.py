@@ -171,7 +171,9 @@ class PcapReader:
                     self._buffer = self._buffer[24:]
                     return True
         if len(magic) == 4:
-            raise ParseError("no capture file", where="capture")
+            raise ParseError(
+                "this is no capture file", where="capture", hint="Give what --trace wrote, or a pcap file"
+            )
         return False
 
     def _packet(self, packet: bytes, at: float) -> Seen | None:
@@ -232,5 +234,7 @@ def read_pcap(data: bytes) -> list[Seen]:
     reader = PcapReader()
     found = list(reader.feed(data))
     if len(data) < 24:
-        raise ParseError("no capture file", where="capture")
+        raise ParseError(
+            "this is no capture file", where="capture", hint="Give what --trace wrote, or a pcap file"
+        )
     return found
