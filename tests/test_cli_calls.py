@@ -101,9 +101,7 @@ def test_a_second_signal_ends_the_service_at_once(tmp_path: Path) -> None:
         wait_for_event(tmp_path / "service", "CallAnswered")
         service.send_signal(signal.SIGTERM)
         line_with(service, "stopping")
-        time.sleep(
-            2 * SAME_SIGNAL
-        )  # A person takes longer; sooner it would be the same one.
+        time.sleep(2 * SAME_SIGNAL)  # A person takes longer; sooner it would be the same one.
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=LIMIT)
         call.communicate(timeout=LIMIT)
@@ -143,3 +141,14 @@ def test_a_call_that_nobody_answers(tmp_path: Path) -> None:
         _, err = call.communicate(timeout=60)
     assert call.returncode == 1
     assert "Traceback" not in err
+
+
+def test_a_record_folder_that_cannot_be_written_is_told_before_the_first_call(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = "serve", *FAKES, "--sip", "udp:127.0.0.1:0", "--runs", "file/runs"
+    with trunkline(*arguments, folder=tmp_path) as service:
+        told = line_with(service, "records:")
+        line_with(service, "answering calls")
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=LIMIT)
+    assert "file/runs cannot be written. Choose another with --runs FOLDER" in told

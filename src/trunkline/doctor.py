@@ -71,7 +71,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Finding]:
     found = [*_machine(), _sound(), _acoustic_model()]
     for kind in KINDS:
         found += await _engines(kind, settings, clock)
-    found += [_sip_port(settings), _records(settings), *_programs()]
+    found += [_sip_port(settings), records(settings), *_programs()]
     return found
 
 
@@ -182,7 +182,8 @@ def _sip_port(settings: Settings) -> Finding:
     return Finding(part, name, State.OK, f"{bind} is free")
 
 
-def _records(settings: Settings) -> Finding:
+def records(settings: Settings) -> Finding:
+    """Whether what calls leave behind can be written. Makes nothing."""
     part, name = "Records", "Folder"
     if not settings.record.folder:
         return Finding(part, name, State.NOTE, "none: nothing of a call is kept")

@@ -17,7 +17,7 @@ from calls.story import Presses, Says, SmallTalk, Told, tell
 from trunkline.call.logged_play import digest, happening_from, plain_happening
 from trunkline.call.settings import CallSettings
 from trunkline.cli.app import app
-from trunkline.errors import ConfigError, ParseError, RecordError
+from trunkline.errors import ConfigError, ParseError
 from trunkline.events import CallStarted, Event, Final, Partial, ScenarioStepped, TurnEnded
 from trunkline.lab.replay import (
     as_line,
@@ -167,7 +167,7 @@ def test_the_command_says_what_it_found(told: dict[str, Told], tmp_path: Path) -
     assert isinstance(broken.exception, ParseError)
     assert f":{len(lines) + 1}" in broken.exception.where
     missing = run.invoke(app, ["lab", "replay", str(tmp_path / "nowhere")])
-    assert isinstance(missing.exception, RecordError)
+    assert isinstance(missing.exception, ConfigError)
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)

@@ -1,9 +1,15 @@
 """The demonstration passes only when the call ended as its persona intends."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from trunkline.config.load import load
+from trunkline.errors import MediaError
+from trunkline.lab import demo
+from trunkline.lab.console import Console
 from trunkline.lab.demo import complaints, load_play
 from trunkline.lab.persona import Intent, load_persona, shipped
 
@@ -40,3 +46,23 @@ def test_a_wrong_outcome_and_missing_fields_are_all_named() -> None:
 def test_what_a_persona_intends_can_come_of_its_scenario(name: str) -> None:
     persona = load_persona(name)
     assert load_play(persona.scenario).name == persona.scenario
+
+
+async def test_without_a_sound_device_the_call_is_held_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_speakers() -> None:
+        raise MediaError("this machine has no sound device that works", where="--listen")
+
+    async def hold(_options: object, _clock: object, _listeners: object, speakers: object) -> object:
+        assert speakers is None
+        prospect = SimpleNamespace(trouble="")
+        return SimpleNamespace(complaints=(), prospect=prospect, folder=tmp_path, record={})
+
+    told: list[str] = []
+    monkeypatch.setattr(demo, "Speakers", no_speakers)
+    monkeypatch.setattr(demo, "hold_demo", hold)
+    monkeypatch.setattr(Console, "finish", lambda _console, _record, remarks: told.extend(remarks))
+    settings = load(file=None, environment={}, flags=()).settings.for_service()
+    await demo.run_demo(demo.DemoOptions(settings=settings, listen=True))
+    assert told[0] == "--listen: this machine has no sound device that works"

@@ -135,8 +135,12 @@ async def _serve(settings: Settings, routing: Routing[ScenarioFile], printer: Re
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
     from trunkline.clock import SystemClock
+    from trunkline.doctor import State, records
 
     service_settings = settings.for_service()
+    kept = records(settings)
+    if kept.state is State.PROBLEM:  # Calls are answered all the same: better unrecorded than not at all.
+        printer.note(f"records: {kept.what}. {kept.hint}")
     async with (
         open_service(service_settings, SystemClock()) as service,
         open_carriers(service, settings.for_carriers()) as carriers,

@@ -17,13 +17,15 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from trunkline.call.call import CallResult
 from trunkline.call.ledger import Ledger
 from trunkline.call.log import Listener
 from trunkline.call.play import Play
 from trunkline.call.service import CallService, ServiceSettings, open_service
 from trunkline.clock import Clock, SystemClock
-from trunkline.errors import CallRefused, EngineError, RecordError
+from trunkline.errors import CallRefused, EngineError, MediaError, RecordError
 from trunkline.events import CallAnswered, Event, Expectation
 from trunkline.lab.agent_words import agent_phrases, shipped_scenario
 from trunkline.lab.agreement import beside_the_ledger
@@ -40,6 +42,8 @@ from trunkline.providers.registry import make_stt
 from trunkline.rtp.pacer import Pacer
 from trunkline.scenario.load import load_scenario
 from trunkline.scenario.play import ScenarioPlay
+
+logger = structlog.get_logger(__name__)
 
 LOOPBACK = "udp:127.0.0.1:0"
 RESULT_TIME = 30.0
@@ -107,10 +111,18 @@ def load_play(name: str) -> Play:
 
 
 async def run_demo(options: DemoOptions, clock: Clock | None = None) -> DemoResult:
-    """Hold the call and show it in the terminal. Raises as `hold_demo` does."""
-    with Console() as console:
-        result = await hold_demo(options, clock or SystemClock(), (console.on_event,))
-    remarks = [f"Not as {options.persona} intends: {wrong}" for wrong in result.complaints]
+    """Hold the call and show it in the terminal. Without a sound device to `listen` by, it says so and holds
+    the call all the same. Raises as `hold_demo` does."""
+    speakers, unheard = _speakers() if options.listen else (None, [])
+    for why in unheard:
+        logger.warning("the call goes on unheard", why=why)
+    try:
+        with Console() as console:
+            result = await hold_demo(options, clock or SystemClock(), (console.on_event,), speakers)
+    finally:
+        if speakers is not None:
+            speakers.close()
+    remarks = unheard + [f"Not as {options.persona} intends: {wrong}" for wrong in result.complaints]
     if result.prospect.trouble:
         remarks.append(f"The prospect's own recogniser failed: {result.prospect.trouble}")
     remarks.append(f"Report: {result.folder / 'report.html'}")
@@ -118,19 +130,30 @@ async def run_demo(options: DemoOptions, clock: Clock | None = None) -> DemoResu
     return result
 
 
-async def hold_demo(options: DemoOptions, clock: Clock, listeners: tuple[Listener, ...] = ()) -> DemoResult:
-    """Hold the call and write the run folder with its report. `listeners` get the agent's events.
+def _speakers() -> tuple[Speakers | None, list[str]]:
+    """What both sides are heard through, or why they cannot be."""
+    try:
+        return Speakers(), []
+    except MediaError as error:
+        return None, [str(error)]
+
+
+async def hold_demo(
+    options: DemoOptions,
+    clock: Clock,
+    listeners: tuple[Listener, ...] = (),
+    speakers: Speakers | None = None,
+) -> DemoResult:
+    """Hold the call and write the run folder with its report. `listeners` get the agent's events, `speakers`
+    both sides' sound.
 
     Raises `ConfigError` for options that cannot be, `EngineError` where an engine cannot start,
-    `MediaError` where `listen` finds no sound device, `CallRefused` where no call comes about.
+    `CallRefused` where no call comes about.
     """
     persona = load_persona(options.persona)
     play = load_play(options.scenario or persona.scenario)
     zero = _Zero()
     async with AsyncExitStack() as stack:
-        speakers = Speakers() if options.listen else None
-        if speakers is not None:
-            stack.callback(speakers.close)
         settings = replace(options.settings, sip=SipSettings(bind=LOOPBACK), runs=options.runs)
         service = await stack.enter_async_context(open_service(settings, clock))
         phone = await stack.enter_async_context(_phone(clock, persona.name))

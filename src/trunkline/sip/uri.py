@@ -105,7 +105,8 @@ def parse_uri(text: str) -> Uri:
 def _parse(text: str) -> Uri:
     scheme, colon, rest = text.partition(":")
     if not colon or not _SCHEME.fullmatch(scheme):
-        raise ParseError(f"an address without a scheme: {text[:80]!r}")
+        hint = "Write sip:NAME@HOST[:PORT]; a number alone needs a trunk"
+        raise ParseError(f"an address without a scheme: {text[:80]!r}", hint=hint)
     if _BAD.search(rest) or not rest:
         raise ParseError(f"a character that no address may hold, or nothing: {text[:80]!r}")
     scheme = scheme.lower()
