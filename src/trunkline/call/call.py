@@ -24,7 +24,7 @@ from trunkline.call.budget import LiveBudget
 from trunkline.call.consult import Asking
 from trunkline.call.economy import Economy
 from trunkline.call.engines import Engines
-from trunkline.call.fixed_lines import LineMaker
+from trunkline.call.fixed_lines import LineMaker, LinesAhead
 from trunkline.call.floor import Floor
 from trunkline.call.handoff import Dial, HandOff
 from trunkline.call.hold import Hold
@@ -84,7 +84,6 @@ from trunkline.providers.protocols import (
     Voice,
     VoiceOptions,
 )
-from trunkline.providers.voice_cache import Prepared
 from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
@@ -132,9 +131,7 @@ class Call:
     _handoff: HandOff | None = None
     _hold: Hold = field(default_factory=Hold)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    _answered: asyncio.Event = field(default_factory=asyncio.Event)
-    _preparing: asyncio.Task[None] | None = None
-    _ahead: Prepared = field(default_factory=Prepared)
+    _ahead: LinesAhead | None = None
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -149,14 +146,12 @@ class Call:
             self._log.subscribe(self.recorder.event)
         self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
         self._emit(self._call_started())
-        self._preparing = asyncio.create_task(self._prepare_lines(), name="fixed lines")
+        if (maker := self._line_maker()) is not None:
+            self._ahead = LinesAhead(maker, self.play, {**self.facts, **self.leg.info.variables})
+            self._ahead.begin(self.leg.rate)
         by, reason = await self._guarded()
-        self._preparing.cancel()
-        (failed,) = await asyncio.gather(self._preparing, return_exceptions=True)
-        if isinstance(failed, Exception):  # the lines were spoken live; somebody should know why
-            logger.error("fixed lines", exc_info=failed)
-        if self._ahead.lines:
-            self._emit(LinesPrepared(self.clock.now(), self._ahead.lines, self._ahead.characters))
+        if self._ahead is not None and (made := await self._ahead.stop()).lines:
+            self._emit(LinesPrepared(self.clock.now(), made.lines, made.characters))
         if self._speaker is not None:
             self._speaker.cut("the call ended")  # the record is to know what was heard
         self._floor.close()
@@ -181,7 +176,8 @@ class Call:
         """Who ended the call and why, whatever went wrong in it."""
         try:
             await self._answer()
-            self._answered.set()
+            if self._ahead is not None:
+                self._ahead.answered(self.leg.rate)
             return await self._converse()
         except CallRefused as error:
             self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
@@ -244,20 +240,6 @@ class Call:
         return (
             None if lines is None else LineMaker(self.engines.tts, lines, self.settings, self.engines.voice)
         )
-
-    async def _prepare_lines(self) -> None:
-        """Make the play's fixed lines, beginning while it rings; the answer decides at which rate."""
-        if (maker := self._line_maker()) is None:
-            return
-        facts = {**self.facts, **self.leg.info.variables}
-        rate = self.leg.rate
-        await maker.prepare(self.play, facts, rate, self._made_ahead)
-        await self._answered.wait()
-        if self.leg.rate != rate:
-            await maker.prepare(self.play, facts, self.leg.rate, self._made_ahead)
-
-    def _made_ahead(self, made: Prepared) -> None:
-        self._ahead += made
 
     def _wire(self, voice: Voice, listener: Listener, tasks: CallTasks) -> None:
         self._listener = listener

@@ -7,12 +7,15 @@ data are kept in memory alone, never on disk.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import structlog
 
 from trunkline.call.sentences import SentenceCutter
 from trunkline.call.settings import CallSettings
@@ -21,6 +24,8 @@ from trunkline.errors import EngineError
 from trunkline.providers.failover import FailoverTextToSpeech
 from trunkline.providers.protocols import TextToSpeech, Voice, VoiceOptions
 from trunkline.providers.voice_cache import CachedVoice, Prepared, VoiceCache
+
+logger = structlog.get_logger(__name__)
 
 MOST_CHARACTERS = 20_000
 """Of one scenario's lines: a hosted voice is paid by the character."""
@@ -86,6 +91,47 @@ class LineMaker:
             await _make(voice, private, count, private=True)
         finally:
             await voice.close()
+
+
+class LinesAhead:
+    """A call's fixed lines, made on the side, beginning while it rings. The answer decides at which rate:
+    where it is another one, they are made once more. `begin` it; `stop` it when the call is over."""
+
+    def __init__(self, maker: LineMaker, play: object, facts: Mapping[str, str]) -> None:
+        self._maker = maker
+        self._play = play
+        self._facts = facts
+        self._made = Prepared()
+        self._rate = asyncio.Event()
+        self._answered_rate = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, rate: int) -> None:
+        """Start making them, at the rate that the call will probably have."""
+        self._task = asyncio.create_task(self._run(rate), name="fixed lines")
+
+    def answered(self, rate: int) -> None:
+        """The call is up, at this rate."""
+        self._answered_rate = rate
+        self._rate.set()
+
+    async def stop(self) -> Prepared:
+        """Stop, and tell what was made."""
+        if self._task is not None:
+            self._task.cancel()
+            (failed,) = await asyncio.gather(self._task, return_exceptions=True)
+            if isinstance(failed, Exception):  # the lines were spoken live; somebody should know why
+                logger.error("fixed lines", exc_info=failed)
+        return self._made
+
+    async def _run(self, rate: int) -> None:
+        await self._maker.prepare(self._play, self._facts, rate, self._count)
+        await self._rate.wait()
+        if self._answered_rate != rate:
+            await self._maker.prepare(self._play, self._facts, self._answered_rate, self._count)
+
+    def _count(self, made: Prepared) -> None:
+        self._made += made
 
 
 async def _make(
