@@ -79,11 +79,13 @@ def test_secrets_do_not_reach_the_log(style: str) -> None:
     log.info("refused", api_key="sk-aaaa1111", error="Authorization: Bearer bbbb2222 was refused")
     log.info("with api_key=cccc3333 in the text")
     logging.getLogger("other").error("token: dddd4444")
+    log.warning("no events", where="http://trunkline:ffff6666@192.0.2.1:8088/ari?of=dana@192.0.2.2")
     try:
         raise ValueError("the request had password=eeee5555")
     except ValueError:
         log.exception("failed")
     text = out.getvalue()
-    for secret in ("aaaa1111", "bbbb2222", "cccc3333", "dddd4444", "eeee5555"):
+    for secret in ("aaaa1111", "bbbb2222", "cccc3333", "dddd4444", "eeee5555", "ffff6666"):
         assert secret not in text
+    assert "http://********@192.0.2.1:8088/ari?of=dana@192.0.2.2" in text
     assert "Traceback" in text

@@ -23,6 +23,8 @@ _SECRET_KEY = re.compile(
 _SECRET_TEXT = re.compile(
     r"(\b(?:bearer|basic)\s+|\b(?:api_?key|secret|password|token)\s*[=:]\s*|\bsk-)[^\s,;'\"&]+", re.IGNORECASE
 )
+_WITHIN_ADDRESS = re.compile(r"(?<=://)[^/\s@?#]+@")
+"""User and password before the host of a URL (RFC 3986 section 3.2.1)."""
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -30,8 +32,12 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
     for key, value in event.items():
         if isinstance(value, str):
             secret = key != "event" and _SECRET_KEY.fullmatch(key)
-            event[key] = "********" if secret else _SECRET_TEXT.sub(r"\1********", value)
+            event[key] = "********" if secret else _covered(value)
     return event
+
+
+def _covered(text: str) -> str:
+    return _WITHIN_ADDRESS.sub("********@", _SECRET_TEXT.sub(r"\1********", text))
 
 
 def set_up(level: Level = "info", style: Format = "auto", stream: TextIO | None = None) -> None:

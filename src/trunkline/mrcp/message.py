@@ -138,7 +138,7 @@ def _fields(lines: list[str]) -> Fields:
             continue
         name, colon, value = line.partition(":")
         if not colon or not _FIELD.fullmatch(name.strip()):
-            raise ParseError(f"not a header field: {line[:40]!r}", where="mrcp")
+            raise ParseError("a line that is no header field", where="mrcp")
         fields.append((name.strip(), value.strip()))
     return tuple(fields)
 
@@ -155,13 +155,13 @@ def _cut(body: bytes, fields: Fields) -> bytes:
 
 def _id(text: str) -> int:
     if not _REQUEST_ID.fullmatch(text):
-        raise ParseError(f"{text[:20]!r} is no request-id", where="mrcp")
+        raise ParseError("a request-id that is none", where="mrcp")
     return int(text)
 
 
 def _status(text: str) -> int:
     if not re.fullmatch(r"[1-5][0-9][0-9]", text):
-        raise ParseError(f"{text[:20]!r} is no status", where="mrcp")
+        raise ParseError("a status that is none", where="mrcp")
     return int(text)
 
 
@@ -169,12 +169,12 @@ def _state(text: str) -> State:
     try:
         return State(text)
     except ValueError:
-        raise ParseError(f"{text[:20]!r} is no state of a request", where="mrcp") from None
+        raise ParseError("a state that no request has", where="mrcp") from None
 
 
 def _named(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ParseError(f"{text[:20]!r} is no method or event", where="mrcp")
+        raise ParseError("a name that no method or event has", where="mrcp")
     return text
 
 
