@@ -11,8 +11,6 @@ from trunkline.lab.ear import EarReport, summary
 SAME_ANSWER = 1.0
 """Seconds that the two may be apart on when one answer became audible. Far more than they may be
 apart on its latency: a ledger that is wrong has to be shown as wrong, not as unmatched."""
-ALLOWED_MS = 25.0
-"""How far apart the two may be at p95."""
 
 
 def beside_the_ledger(ear: EarReport, rows: Sequence[dict[str, Any]], zero: float) -> dict[str, Any]:

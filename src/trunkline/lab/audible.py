@@ -72,12 +72,10 @@ class AudibleSpans:
     Only a frame in which sound begins or may have ended is looked at sample by sample.
     """
 
-    __slots__ = ("_floor", "_gap", "_held", "_levels", "_noise", "last_time", "spans")
+    __slots__ = ("_floor", "_gap", "_held", "_levels", "_noise", "spans")
 
     def __init__(self, *, floor_dbfs: float = FLOOR_DBFS, gap: float = GAP_SECONDS) -> None:
         self.spans: list[Span] = []
-        self.last_time = -math.inf
-        """Up to where the line has been heard."""
         self._floor = floor_dbfs
         self._gap = gap
         self._levels: deque[float] = deque(maxlen=STEADY_FRAMES)
@@ -87,7 +85,6 @@ class AudibleSpans:
     def feed(self, pcm: bytes, rate: int, start: float) -> None:
         """`pcm`: 16-bit mono; `start`: the time of its first sample."""
         samples = np.frombuffer(pcm, dtype=np.int16)
-        self.last_time = start + (len(samples) / rate if rate else FRAME_SECONDS)
         bar = self._bar()
         peak = max(int(samples.max(initial=0)), -int(samples.min(initial=0)))
         if peak < amplitude(bar):

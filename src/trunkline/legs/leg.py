@@ -35,7 +35,6 @@ class Can(StrEnum):
 
     TRANSFER = "transfer"
     SEND_DTMF = "send-dtmf"
-    EARLY_MEDIA = "early-media"
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,11 +194,6 @@ def relevant(scenario: Scenario, question: str, most: int = 3) -> list[str]:
     return [passage.text for passage in _index(ByIdentity(scenario)).search(question, most)]
 
 
-def all_of_it(scenario: Scenario) -> tuple[str, ...]:
-    """All the knowledge, passage by passage: what may be said."""
-    return tuple(passage.text for passage in _index(ByIdentity(scenario)).passages) if knows(scenario) else ()
-
-
 def is_short(scenario: Scenario) -> bool:
     """Whether a model gets all of it in every prompt."""
     return not scenario.documents and sum(map(len, scenario.knowledge)) <= SHORT_PROMPT

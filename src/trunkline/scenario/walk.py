@@ -120,12 +120,6 @@ def key_event(keys: str) -> str:
     return f"key_{KEY_NAMES.get(keys, keys)}" if len(keys) == 1 else ""
 
 
-def intent_edge(scenario: Scenario, state: State, intent: str) -> str:
-    """Where this step's edge for an intent leads, or empty."""
-    step = scenario.steps.get(state.step)
-    return next((edge.to for edge in (step.edges if step else ()) if edge.intent == intent), "")
-
-
 def question(scenario: Scenario, state: State) -> str:
     """What this step asks now: its read-back, its question, or that in other words when it was asked."""
     step = scenario.steps[state.step]

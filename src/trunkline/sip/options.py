@@ -40,16 +40,13 @@ class Peer:
 
     def __init__(self) -> None:
         self._allowed: frozenset[str] | None = None
-        self._supported: frozenset[str] = frozenset()
         self._refused: set[str] = set()
 
     def note(self, message: Message) -> None:
-        """Read its Allow and Supported; a message without them changes nothing."""
+        """Read its Allow; a message without one changes nothing."""
         try:
             if "Allow" in message.headers:
                 self._allowed = frozenset(item.upper() for item in message.headers.items("Allow"))
-            if "Supported" in message.headers:
-                self._supported = frozenset(item.lower() for item in message.headers.items("Supported"))
         except ParseError:
             return  # Unreadable: what it said before counts.
 
@@ -60,9 +57,6 @@ class Peer:
     def refused(self, method: str) -> None:
         """It answered 405 or 501, whatever it said."""
         self._refused.add(method)
-
-    def supports(self, extension: str) -> bool:
-        return extension in self._supported
 
 
 def names(message: Message, header: str) -> frozenset[str]:

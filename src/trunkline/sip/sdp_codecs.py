@@ -46,7 +46,6 @@ KNOWN = {codec.name: codec for codec in (PCMU, PCMA, G722, OPUS, L16)}
 """The codecs that can be named in settings, with the payload types that we offer them under."""
 
 EVENTS, NOISE = "TELEPHONE-EVENT", "CN"
-TELEPHONE_EVENT = Codec(EVENTS, 101, fmtp="0-16")
 _EVENTS_OFFERED = {8000: 101, 16000: 102, 48000: 103}
 _NOISE_OFFERED = {8000: 13, 16000: 104}
 _WRITTEN = {EVENTS: "telephone-event", "OPUS": "opus"}
