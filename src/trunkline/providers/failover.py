@@ -13,7 +13,7 @@ starts, and tells of the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -90,6 +90,20 @@ class EngineRow(Generic[E]):
     def failed(self, guarded: Guarded[E], error: EngineError) -> None:
         guarded.breaker.failed(self.clock.now(), error)
         self.tell(guarded.engine.name, error)
+
+    async def open_first(self, open_one: Callable[[Guarded[E]], Awaitable[object]], none: EngineDown) -> None:
+        """Open engines in their order until one is open. Raises the last `EngineError`, or `none` where no
+        engine is there."""
+        failure: EngineError = none
+        for guarded in self.order():
+            try:
+                await open_one(guarded)
+            except EngineError as error:
+                failure = error
+                self.failed(guarded, error)
+            else:
+                return
+        raise failure
 
     async def next_of(self, stream: Any, limit: float | None, where: str) -> Any:
         """The stream's next thing, or None at its end."""
@@ -244,16 +258,7 @@ class FailoverVoice:
 
     async def open_first(self) -> None:
         """Raises the last `EngineError` where no engine opens."""
-        failure: EngineError = EngineDown("no voice is there", where="tts")
-        for guarded in self._row.order():
-            try:
-                await self._voice_of(guarded)
-            except EngineError as error:
-                failure = error
-                self._row.failed(guarded, error)
-            else:
-                return
-        raise failure
+        await self._row.open_first(self._voice_of, EngineDown("no voice is there", where="tts"))
 
     async def _voice_of(self, guarded: Guarded[TextToSpeech]) -> Voice:
         voice = self._voices.get(id(guarded))

@@ -155,16 +155,7 @@ class FailoverRecognition:
     # --- who listens ------------------------------------------------------------------------------
 
     async def open_first(self) -> None:
-        failure: EngineError = EngineDown("no recogniser is there", where="stt")
-        for guarded in self._row.order():
-            try:
-                await self._open(guarded)
-            except EngineError as error:
-                failure = error
-                self._row.failed(guarded, error)
-            else:
-                return
-        raise failure
+        await self._row.open_first(self._open, EngineDown("no recogniser is there", where="stt"))
 
     async def _open(self, guarded: Guarded[SpeechToText]) -> None:
         """This engine listens from now on, and is told what was not final yet."""
