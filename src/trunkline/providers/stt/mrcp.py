@@ -16,15 +16,14 @@ from trunkline.clock import Clock
 from trunkline.errors import (
     ConfigError,
     EngineDown,
-    EngineError,
     EngineNetwork,
     EngineRequest,
     ParseError,
     TrunklineError,
 )
 from trunkline.events import Expectation, Final, Word
-from trunkline.mrcp.client import MrcpChannel, MrcpClient
-from trunkline.mrcp.codecs import codecs_named
+from trunkline.mrcp.client import MrcpChannel
+from trunkline.mrcp.engine_server import EngineServer
 from trunkline.mrcp.markup import print_grammar
 from trunkline.mrcp.message import Event, Fields, State, content
 from trunkline.mrcp.nlsml import MEDIA_TYPES, Reading, parse_nlsml
@@ -64,55 +63,29 @@ class Mrcp:
         bind: str = "udp:0.0.0.0:0",
     ) -> None:
         self._clock = clock
-        self._server = server
+        self._server = EngineServer(clock, "stt", server, "speechrecog", codec, bind)
         self.grammar = grammar
         self.expected = expected
         self.silence_ms = silence_ms
         self.confidence = confidence
         self.language = language
-        self._codec = codec
-        self._bind = bind
-        self._client: MrcpClient | None = None
 
     async def start(self) -> None:
         """Open a channel once, to see that the server is there and has a recogniser."""
-        if not self._server:
-            raise ConfigError("needs the server's SIP address", where="stt mrcp", hint="server=sip:HOST:PORT")
+        self._server.check()
         if not self.grammar and not self.expected:
             raise ConfigError("has nothing to listen for", where="stt mrcp", hint="Set grammar or expected")
-        codecs_named(self._codec)
-        try:
-            self._client = await MrcpClient.open(self._clock, self._server, self._bind)
-        except TrunklineError as error:
-            raise ConfigError(error.what, where="stt mrcp", hint=error.hint) from error
-        try:
-            await (await self.channel()).close()
-        except EngineError:
-            await self.close()
-            raise
-
-    async def channel(self) -> MrcpChannel:
-        """Raises `EngineError`."""
-        if self._client is None:
-            raise EngineDown("the engine was not started, or is closed", where=self.name)
-        try:
-            return await self._client.channel("speechrecog", codecs_named(self._codec))
-        except EngineError:
-            raise
-        except TrunklineError as error:
-            raise EngineNetwork(error.what, where=self.name, hint=error.hint) from error
+        await self._server.start()
 
     async def open(self, options: ListenOptions) -> MrcpRecognition:
         if options.rate not in RATES:
             raise EngineRequest(f"frames of {options.rate} Hz", where=self.name)
-        recognition = MrcpRecognition(self, await self.channel(), self._clock, options)
+        recognition = MrcpRecognition(self, await self._server.channel(), self._clock, options)
         await recognition.begin()
         return recognition
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._server.close()
 
 
 class MrcpRecognition:

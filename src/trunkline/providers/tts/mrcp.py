@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
 from trunkline.errors import (
-    ConfigError,
     EngineDown,
     EngineError,
     EngineNetwork,
@@ -22,8 +21,8 @@ from trunkline.errors import (
     EngineTimeout,
     TrunklineError,
 )
-from trunkline.mrcp.client import MrcpChannel, MrcpClient
-from trunkline.mrcp.codecs import codecs_named
+from trunkline.mrcp.client import MrcpChannel
+from trunkline.mrcp.engine_server import EngineServer
 from trunkline.mrcp.markup import print_script
 from trunkline.mrcp.message import Event, Fields, field
 from trunkline.mrcp.results import Spoke, cause
@@ -60,48 +59,23 @@ class MrcpVoices:
         bind: str = "udp:0.0.0.0:0",
     ) -> None:
         self._clock = clock
-        self._server = server
+        self._server = EngineServer(clock, "tts", server, "speechsynth", codec, bind)
         self._voice = voice
         self.ssml = ssml
         self._language = language
-        self._codec = codec
-        self._bind = bind
-        self._client: MrcpClient | None = None
 
     async def start(self) -> None:
         """Open a channel once, to see that the server is there and has a synthesiser."""
-        if not self._server:
-            raise ConfigError("needs the server's SIP address", where="tts mrcp", hint="server=sip:HOST:PORT")
-        codecs_named(self._codec)
-        try:
-            self._client = await MrcpClient.open(self._clock, self._server, self._bind)
-        except TrunklineError as error:
-            raise ConfigError(error.what, where="tts mrcp", hint=error.hint) from error
-        try:
-            await (await self._channel()).close()
-        except EngineError:
-            await self.close()
-            raise
-
-    async def _channel(self) -> MrcpChannel:
-        if self._client is None:
-            raise EngineDown("the engine was not started, or is closed", where=self.name)
-        try:
-            return await self._client.channel("speechsynth", codecs_named(self._codec))
-        except EngineError:
-            raise
-        except TrunklineError as error:
-            raise EngineNetwork(error.what, where=self.name, hint=error.hint) from error
+        self._server.check()
+        await self._server.start()
 
     async def open(self, options: VoiceOptions) -> MrcpVoice:
-        channel = await self._channel()
+        channel = await self._server.channel()
         voice = options.voice or self._voice
         return MrcpVoice(channel, self._clock, voice, self._language or options.language, ssml=self.ssml)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._server.close()
 
 
 class MrcpVoice:
