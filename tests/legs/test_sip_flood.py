@@ -1,7 +1,7 @@
 """A flood from strangers: what is remembered stays bounded, and calls go on as if nothing were.
 
 Strangers are at 127.0.0.2, so that they are told apart from the phones at 127.0.0.1. How much time a flood
-takes is not measured here: see `benchmarks/flood.py`.
+takes is not measured here: see `trunkline lab bench --sip`.
 """
 
 from __future__ import annotations
