@@ -27,17 +27,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": set(),
     "sip": set(),
     "scenario": set(),
-    "store": set(),
     "rtp": {"audio"},
     "turn": {"audio"},
     "providers": {"audio"},
     "legs": {"sip", "rtp", "audio"},
     "mrcp": {"sip", "rtp", "audio"},
     "call": {"sip", "rtp", "audio", "turn", "providers", "scenario", "legs", "mrcp", "integrations"},
-    "integrations": {"store"},
-    "campaign": {"call", "store"},
+    "integrations": set(),
     "config": {"legs", "turn", "call", "integrations"},
-    "studio": {"call", "store", "campaign"},
 }
 """What each room may import beside itself and the vocabulary. No room but those below may import `config`."""
 

@@ -5,4 +5,5 @@ transfer, keypad, events. The call code cannot tell which it has, but for what a
 
 SIP: `sip.py`. Carriers: `carriers.py` (which there are), then `websocket_leg.py` (the leg that all of
 their streams share), `stream.py` (what a carrier's protocol has to say) and one carrier's two files.
+Browsers: `browser_calls.py`. Asterisk: `ari_calls.py`, or `audiosocket_server.py`.
 """
