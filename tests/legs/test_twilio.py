@@ -377,6 +377,18 @@ async def test_a_transfer_that_came_to_nothing_gives_the_caller_back(
         await back.close()
 
 
+async def test_a_transfer_to_no_number_leaves_the_call_as_it_was() -> None:
+    async with here() as one:
+        end = await twilio_answered(one)
+        with pytest.raises(ParseError):
+            await end.leg.transfer("the sales people")
+        assert one.api.asked == []
+        control = end.leg.control
+        assert not control.transfer_wait.waiting
+        await end.hang_up()
+        await end.close()
+
+
 async def test_a_caller_who_hangs_up_during_a_transfer_ends_it() -> None:
     async with here() as one:
         end = await twilio_answered(one)

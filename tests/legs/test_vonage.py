@@ -248,6 +248,21 @@ async def test_a_transfer_ends_as_its_target_says(status: str, result: TransferR
             await back.close()
 
 
+async def test_after_a_transfer_to_no_number_a_socket_that_broke_off_is_connected_again() -> None:
+    async with here() as one:
+        end = await vonage_answered(one)
+        with pytest.raises(ParseError):
+            await end.leg.transfer("the sales people")
+        assert one.api.asked == []
+        await end.close()
+        lost = f"/vonage/events?call={CALL}&of=stream"
+        status, ncco = await vonage_post(one, lost, WIRE["disconnected"])
+        assert status == 200
+        back = VonageEnd(one, await vonage_connect(one, ncco), end.leg)
+        await back.hang_up()
+        await back.close()
+
+
 async def test_a_caller_who_hangs_up_during_a_transfer_ends_it() -> None:
     async with here() as one:
         end = await vonage_answered(one)

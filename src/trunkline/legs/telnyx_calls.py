@@ -8,7 +8,6 @@ commands of https://developers.telnyx.com/api-reference/call-commands
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import secrets
@@ -37,11 +36,9 @@ from trunkline.legs.signatures import ReplayGuard, check_telnyx
 from trunkline.legs.stream import Opened, part, read_object, text
 from trunkline.legs.switchboard import TICKET_SECONDS, Switchboard
 from trunkline.legs.telnyx import TelnyxSettings, TelnyxStream
+from trunkline.legs.transfer_wait import DIAL_SECONDS, TransferWait
 from trunkline.legs.websocket_leg import StreamLeg
 
-DIAL_SECONDS = 30
-"""How long a transfer's target may ring."""
-_TRANSFER_LIMIT = DIAL_SECONDS + 20.0
 _CAUSES = {
     "user_busy": ("busy", TransferResult.BUSY),
     "call_rejected": ("declined", TransferResult.DECLINED),
@@ -63,7 +60,7 @@ class TelnyxCall:
     def __init__(self, carrier: Telnyx, call_id: str) -> None:
         self.id = call_id
         self.leg: StreamLeg | None = None
-        self.transferring: asyncio.Future[TransferResult] | None = None
+        self.transfer_wait = TransferWait()
         self._carrier = carrier
         self._asked_to_answer = False
 
@@ -82,7 +79,6 @@ class TelnyxCall:
 
     async def transfer(self, target: str) -> TransferResult:
         to = target if is_sip(target) else phone_number(target)
-        self.transferring = asyncio.get_running_loop().create_future()
         fields = {
             "to": to,
             "timeout_secs": DIAL_SECONDS,
@@ -90,14 +86,7 @@ class TelnyxCall:
         }
         if self._carrier.settings.number:
             fields["from"] = self._carrier.settings.number
-        try:
-            await self._carrier.command(self.id, "transfer", fields)
-            async with asyncio.timeout(_TRANSFER_LIMIT):
-                return await self.transferring
-        except TimeoutError:
-            return TransferResult.NO_ANSWER
-        finally:
-            self.transferring = None
+        return await self.transfer_wait.result_of(self._carrier.command(self.id, "transfer", fields))
 
     async def hang_up(self) -> None:
         if not self.id:
@@ -107,10 +96,6 @@ class TelnyxCall:
             await self._carrier.end(self.id, "reject", BUSY)
         else:
             await self._carrier.end(self.id, "hangup", {})
-
-    def transferred(self, result: TransferResult) -> None:
-        if self.transferring is not None and not self.transferring.done():
-            self.transferring.set_result(result)
 
 
 class Telnyx:
@@ -183,9 +168,9 @@ class Telnyx:
                 else:
                     self._ring(call_id, said)
             case "call.bridged" if leg is not None:
-                self._control(leg).transferred(TransferResult.TRANSFERRED)
+                self._control(leg).transfer_wait.told(TransferResult.TRANSFERRED)
             case "call.hangup" if leg is not None:
-                self._control(leg).transferred(TransferResult.FAILED)
+                self._control(leg).transfer_wait.told(TransferResult.FAILED)
                 leg.end(_CAUSES.get(text(said, "hangup_cause"), ("hung up", None))[0])
             case "streaming.failed" if leg is not None:
                 leg.stream_failed("the carrier could not open the stream")
@@ -210,10 +195,10 @@ class Telnyx:
         if leg is None:
             return
         if event in ("call.answered", "call.bridged"):
-            self._control(leg).transferred(TransferResult.TRANSFERRED)
+            self._control(leg).transfer_wait.told(TransferResult.TRANSFERRED)
         elif event == "call.hangup":
             cause = _CAUSES.get(text(said, "hangup_cause"), ("", TransferResult.FAILED))
-            self._control(leg).transferred(cause[1])
+            self._control(leg).transfer_wait.told(cause[1])
 
     def _control(self, leg: CarriedLeg) -> TelnyxCall:
         assert isinstance(leg.control, TelnyxCall)

@@ -32,12 +32,10 @@ from trunkline.legs.phone_number import is_sip, phone_number
 from trunkline.legs.signatures import ReplayGuard, check_twilio
 from trunkline.legs.stream import Opened
 from trunkline.legs.switchboard import Switchboard
+from trunkline.legs.transfer_wait import DIAL_SECONDS, TransferWait
 from trunkline.legs.twilio import TICKET, TwilioSettings, TwilioStream
 from trunkline.legs.websocket_leg import StreamLeg
 
-DIAL_SECONDS = 30
-"""How long a transfer's target may ring."""
-_TRANSFER_LIMIT = DIAL_SECONDS + 20.0
 _DTMF_LIMIT = 30.0
 _DIALED = {
     "busy": TransferResult.BUSY,
@@ -59,7 +57,7 @@ class TwilioCall:
             self.can = frozenset({Can.TRANSFER, Can.SEND_DTMF})
         self.real = real
         """False for a stream that no webhook announced: there is no call behind it."""
-        self.transferring: asyncio.Future[TransferResult] | None = None
+        self.transfer_wait = TransferWait()
         self._carrier = carrier
 
     async def answer(self) -> None:
@@ -82,7 +80,6 @@ class TwilioCall:
 
     async def transfer(self, target: str) -> TransferResult:
         carrier = self._carrier
-        self.transferring = asyncio.get_running_loop().create_future()
         verb = twiml.dial(
             target,
             action=carrier.url("dialed", call=self.sid),
@@ -90,22 +87,11 @@ class TwilioCall:
             caller=carrier.settings.number,
             seconds=DIAL_SECONDS,
         )
-        try:
-            await carrier.update(self.sid, twiml.document(verb))
-            async with asyncio.timeout(_TRANSFER_LIMIT):
-                return await self.transferring
-        except TimeoutError:
-            return TransferResult.NO_ANSWER
-        finally:
-            self.transferring = None
+        return await self.transfer_wait.result_of(carrier.update(self.sid, twiml.document(verb)))
 
     async def hang_up(self) -> None:
         if self.real and self.sid and self._carrier.has_api:
             await self._carrier.end(self.sid)
-
-    def dialed(self, result: TransferResult) -> None:
-        if self.transferring is not None and not self.transferring.done():
-            self.transferring.set_result(result)
 
 
 class Twilio:
@@ -204,14 +190,14 @@ class Twilio:
         elif status == "completed" or status in _NOT_TAKEN:
             control = leg.control
             if isinstance(control, TwilioCall):
-                control.dialed(TransferResult.FAILED)
+                control.transfer_wait.told(TransferResult.FAILED)
             leg.end(_NOT_TAKEN.get(status, "hung up"))
         return WebhookReply()
 
     def _progress(self, said: Mapping[str, str], asked: Mapping[str, str]) -> WebhookReply:
         control = self._control(asked)
         if control is not None and said.get("CallStatus") in ("in-progress", "answered"):
-            control.dialed(TransferResult.TRANSFERRED)
+            control.transfer_wait.told(TransferResult.TRANSFERRED)
         return WebhookReply()
 
     def _dialed(self, said: Mapping[str, str], asked: Mapping[str, str]) -> WebhookReply:
@@ -221,9 +207,9 @@ class Twilio:
             return twiml.reply(twiml.hang_up())
         status = said.get("DialCallStatus", "")
         if status in ("completed", "answered"):
-            control.dialed(TransferResult.TRANSFERRED)
+            control.transfer_wait.told(TransferResult.TRANSFERRED)
             return twiml.reply(twiml.hang_up())
-        control.dialed(_DIALED.get(status, TransferResult.FAILED))
+        control.transfer_wait.told(_DIALED.get(status, TransferResult.FAILED))
         return twiml.reply(self.stream_for(control.leg))
 
     def _control(self, asked: Mapping[str, str]) -> TwilioCall | None:

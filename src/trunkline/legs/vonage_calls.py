@@ -9,7 +9,6 @@ https://developer.vonage.com/en/voice/voice-api/webhook-reference, https://devel
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,12 +32,10 @@ from trunkline.legs.phone_number import is_sip, phone_number
 from trunkline.legs.signatures import ReplayGuard, check_vonage, vonage_token
 from trunkline.legs.stream import Opened, read_object, text
 from trunkline.legs.switchboard import Switchboard
+from trunkline.legs.transfer_wait import DIAL_SECONDS, TransferWait
 from trunkline.legs.vonage import CALL, VonageSettings, VonageStream
 from trunkline.legs.websocket_leg import StreamLeg
 
-DIAL_SECONDS = 30
-"""How long a transfer's target may ring."""
-_TRANSFER_LIMIT = DIAL_SECONDS + 20.0
 _OVER = {
     "completed": "hung up",
     "busy": "busy",
@@ -68,7 +65,7 @@ class VonageCall:
         self.uuid = uuid
         self.leg: StreamLeg | None = None
         self.can = frozenset({Can.TRANSFER, Can.SEND_DTMF}) if carrier.has_api else frozenset[Can]()
-        self.transferring: asyncio.Future[TransferResult] | None = None
+        self.transfer_wait = TransferWait()
         self._carrier = carrier
 
     async def answer(self) -> None:
@@ -82,29 +79,13 @@ class VonageCall:
         await self._carrier.put(self.uuid, {"digits": digits.replace("w", "p").replace("W", "pp")}, "/dtmf")
 
     async def transfer(self, target: str) -> TransferResult:
-        self.transferring = asyncio.get_running_loop().create_future()
         ncco = self._carrier.dial_ncco(self.uuid, target)
         change = {"action": "transfer", "destination": {"type": "ncco", "ncco": ncco}}
-        try:
-            await self._carrier.put(self.uuid, change)
-            async with asyncio.timeout(_TRANSFER_LIMIT):
-                return await self.transferring
-        except TimeoutError:
-            return TransferResult.NO_ANSWER
-        finally:
-            self.transferring = None
+        return await self.transfer_wait.result_of(self._carrier.put(self.uuid, change))
 
     async def hang_up(self) -> None:
         if self.uuid and self._carrier.has_api:
             await self._carrier.end(self.uuid)
-
-    def transferred(self, result: TransferResult) -> bool:
-        """Whether a transfer was waiting for this."""
-        waiting = self.transferring is not None and not self.transferring.done()
-        if waiting:
-            assert self.transferring is not None
-            self.transferring.set_result(result)
-        return waiting
 
 
 class Vonage:
@@ -217,19 +198,19 @@ class Vonage:
         of = asked.get("of", "")
         if of == "transfer":
             result = _DIALLED.get(status)
-            if result is None or not call.transferred(result) or result is TransferResult.TRANSFERRED:
+            if result is None or not call.transfer_wait.told(result) or result is TransferResult.TRANSFERRED:
                 return WebhookReply()
             return WebhookReply.of_json(self.stream_ncco(leg))
         if of == "stream":
             # While the call is handed over its socket is meant to go.
-            again = status in _AWAY and call.transferring is None
+            again = status in _AWAY and not call.transfer_wait.waiting
             return WebhookReply.of_json(self.stream_ncco(leg)) if again else WebhookReply()
         if uuid not in ("", call.uuid) and call.uuid:
             return WebhookReply()  # Of our socket or of a transfer's target, told once more.
         if status == "ringing":
             leg.ring()
         elif status in _OVER:
-            call.transferred(TransferResult.FAILED)
+            call.transfer_wait.told(TransferResult.FAILED)
             leg.end(_OVER[status])
         return WebhookReply()
 
