@@ -135,7 +135,11 @@ class EchoGuard:
         wanted = (count + 1) * self._factor
         if len(samples) < wanted:
             samples = np.concatenate((np.zeros(wanted - len(samples), dtype=np.float32), samples))
-        narrowed = samples[-wanted:].reshape(-1, self._factor).mean(axis=1, dtype=np.float32)
+        samples = samples[-wanted:]
+        if self._factor == 2:  # every call at 8 kHz: the same as below for a fifth of the time
+            narrowed = (samples[::2] + samples[1::2]) / np.float32(2)
+        else:
+            narrowed = samples.reshape(-1, self._factor).mean(axis=1, dtype=np.float32)
         shaped: Samples = narrowed[1:] - np.float32(_EMPHASIS) * narrowed[:-1]
         return shaped
 

@@ -101,7 +101,7 @@ class VoiceActivity:
         if not levels:
             return []
         begin = at - SLICE * len(levels)
-        self._slices.extend((begin + SLICE * place, level) for place, level in enumerate(levels))
+        self._slices.extend([(begin + SLICE * place, level) for place, level in enumerate(levels)])
         if self._vad == "energy":
             gate = tuple(max(pair) > _TONE_LEAST for pair in zip(levels[::2], levels[1::2], strict=False))
         else:

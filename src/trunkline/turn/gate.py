@@ -23,5 +23,5 @@ class Gate:
         """One decision for each whole 10 ms of `pcm`."""
         step, rate, is_speech = self._bytes, self._rate, self._vad.is_speech
         return tuple(
-            is_speech(pcm[start : start + step], rate) for start in range(0, len(pcm) - step + 1, step)
+            [is_speech(pcm[start : start + step], rate) for start in range(0, len(pcm) - step + 1, step)]
         )

@@ -17,7 +17,7 @@ def loudness(pcm: bytes, rate: int) -> tuple[int, ...]:
     """The root mean square, 0 to 32,768, of each whole 5 ms of 16-bit mono PCM."""
     step = rate // 200 * 2
     rms = audioop.rms
-    return tuple(rms(pcm[start : start + step], 2) for start in range(0, len(pcm) - step + 1, step))
+    return tuple([rms(pcm[start : start + step], 2) for start in range(0, len(pcm) - step + 1, step)])
 
 
 class NoiseFloor:

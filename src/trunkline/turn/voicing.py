@@ -55,27 +55,31 @@ class Voicing:
         energy = float(now @ now)
         if energy <= 0 or len(now) < 2:
             return NOTHING
-        step = np.diff(now)
+        step = now[1:] - now[:-1]
         brightness = float(step @ step) / energy
         return Sound(voiced=_pitch(sound) >= _PERIODIC, open=_HUM <= brightness <= _HISS)
 
 
 def _pitch(sound: npt.NDArray[np.float32]) -> float:
     """The highest normalised autocorrelation at the lag of a voice's pitch, at half the rate."""
-    half = sound[: len(sound) // 2 * 2].reshape(-1, 2).mean(axis=1)
-    half -= half.mean()
+    # Sums instead of means, and slices instead of tables of places: the same figures for half the work.
+    whole = len(sound) // 2 * 2
+    half = (sound[0:whole:2] + sound[1:whole:2]) / np.float32(2)
+    count = len(half)
     rate = _RATE // 2
-    low, high = rate // _PITCH_HZ[1], min(rate // _PITCH_HZ[0], len(half) - 20)
+    low, high = rate // _PITCH_HZ[1], min(rate // _PITCH_HZ[0], count - 20)
     if high <= low:
         return 0.0
-    squares = np.concatenate((np.zeros(1), np.cumsum(half.astype(np.float64) ** 2)))
-    lags = np.arange(low, high + 1)
-    count = len(half)
+    half -= half.sum() / np.float32(count)
+    squares = np.empty(count + 1)
+    squares[0] = 0.0
+    exact = half.astype(np.float64)
+    np.cumsum(exact * exact, out=squares[1:])
     products = np.correlate(half, half, "full")[count - 1 + low : count + high]
-    ahead = squares[count - lags]
-    behind = squares[count] - squares[lags]
+    ahead = squares[count - high : count - low + 1][::-1]
+    behind = squares[count] - squares[low : high + 1]
     scale = np.sqrt(ahead * behind)
     good = scale > 1.0
     if not good.any():
         return 0.0
-    return float(np.max(products[good] / scale[good]))
+    return float((products[good] / scale[good]).max())

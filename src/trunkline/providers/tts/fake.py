@@ -122,8 +122,12 @@ class FakeVoice:
 
     def _marks(self, ends: list[int], start: int, stop: int) -> tuple[tuple[float, int], ...]:
         """The words whose last sample lies in samples `start` to `stop` of the sentence."""
-        marks = ((round((i + 1) * self._word_seconds * self.rate), end) for i, end in enumerate(ends))
-        return tuple((at / self.rate, end) for at, end in marks if start < at <= stop)
+        word = self._word_seconds * self.rate
+        # Only the words about here are reckoned: a sentence is asked for in many small pieces.
+        first = max(0, int((start - 1) / word) - 1)
+        last = min(len(ends), int((stop + 1) / word) + 1)
+        marks = [(round((i + 1) * self._word_seconds * self.rate), ends[i]) for i in range(first, last)]
+        return tuple([(at / self.rate, end) for at, end in marks if start < at <= stop])
 
     def _sound(self, start: int, stop: int) -> bytes:
         second = sound_of_one_second(self._engine._sound, self.rate)
