@@ -108,6 +108,13 @@ class CallRinging(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyWords(Event):
+    """What was said while it rang (early media): by an announcement or a mailbox, and to nobody."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered(Event):
     """Audio can flow both ways."""
 

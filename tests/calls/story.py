@@ -204,11 +204,13 @@ def tell(
     tools: RunsTools | None = None,
     leg_says: Sequence[LegEvent] = (),
     judge: LanguageModel | None = None,
+    rings_for: float = 0.0,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
     the agent called, and "the caller" is who, or what, answers. `leg_says` happens on the agent's
-    leg, at its times from the answer."""
+    leg, at its times from the answer. `rings_for`: an outbound call has early media for so long before it
+    is answered; then times are from where that begins."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -260,7 +262,9 @@ def tell(
                 also_hears(frame)
 
         near.start(hear, mouth.next_frame)
-        hands = asyncio.create_task(_caller_acts(clock, near, zero, lines, lasts, answers=outbound))
+        hands = asyncio.create_task(
+            _caller_acts(clock, near, zero, lines, lasts, answers=outbound, rings_for=rings_for)
+        )
         if loses_audio_at is not None:
             # The leg says so after a second without a packet.
             clock.call_at(
@@ -289,10 +293,15 @@ async def _caller_acts(
     lasts: float,
     *,
     answers: bool,
+    rings_for: float = 0.0,
 ) -> None:
     """Take the call where it is ours to take, press the keys at their times, hang up in the end."""
     if answers:
-        await leg.answer()
+        if rings_for:
+            leg.early_media()
+            await clock.sleep(min(rings_for, lasts))
+        if rings_for < lasts:
+            await leg.answer()
     presses = [
         (line.at + 0.3 * n, key)
         for line in lines

@@ -22,6 +22,7 @@ from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
 from trunkline.call.budget import LiveBudget
 from trunkline.call.consult import Asking
+from trunkline.call.early_media import EarlyMedia
 from trunkline.call.economy import Economy
 from trunkline.call.engines import Engines
 from trunkline.call.fixed_lines import LineMaker, LinesAhead
@@ -130,6 +131,7 @@ class Call:
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
     _hold: Hold = field(default_factory=Hold)
+    _early: EarlyMedia = field(init=False)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _ahead: LinesAhead | None = None
 
@@ -175,7 +177,11 @@ class Call:
     async def _guarded(self) -> tuple[str, str]:
         """Who ended the call and why, whatever went wrong in it."""
         try:
-            await self._answer()
+            self._early = EarlyMedia(
+                self.leg, self.engines, self.settings, self.clock, self.voice_batch, self._emit
+            )
+            async with self._early:
+                await self._answer()
             if self._ahead is not None:
                 self._ahead.answered(self.leg.rate)
             return await self._converse()
@@ -378,7 +384,7 @@ class Call:
             await self._follow(loss)
 
     async def _follow(self, loss: LossLimit) -> None:
-        async for event in self.leg.events():
+        async for event in self._early.events():
             if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
                 continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)

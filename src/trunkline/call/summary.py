@@ -16,6 +16,7 @@ from trunkline.events import (
     CallStarted,
     Dtmf,
     Ducked,
+    EarlyWords,
     Event,
     FieldSet,
     GuardrailBlocked,
@@ -63,6 +64,7 @@ class CallSummary:
     answered: float | None = None
     codec: str = ""
     answered_by: str = ""
+    early_words: list[str] = field(default_factory=list)
     ended: CallEnded | None = None
     outcome: str = ""
     outcome_reason: str = ""
@@ -94,6 +96,8 @@ class CallSummary:
             case CallAnswered():
                 self.answered = event.at
                 self.codec = event.codec
+            case EarlyWords():
+                self.early_words.append(event.text)
             case CallEnded():
                 self.ended = event
             case TurnStarted():
@@ -217,6 +221,7 @@ class CallSummary:
             "started": started.wall if started else "",
             "codec": self.codec,
             "answered_by": self.answered_by,
+            "early_words": " ".join(self.early_words),
             "duration": round(end_at - (self.answered or end_at), 3),
             "ended_by": ended.by if ended else "",
             "reason": ended.reason if ended else "",

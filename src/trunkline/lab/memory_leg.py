@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from trunkline.audio.frame import FRAME_SECONDS, Frame, frame_bytes
 from trunkline.clock import Clock
-from trunkline.errors import CallRefused, MediaError
+from trunkline.errors import CallRefused, MediaError, SipError
 from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp
 from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
 
@@ -76,6 +76,14 @@ class MemoryLeg:
         wire = _Wire(clock, ends, delay, lost)
         outbound._wire = inbound._wire = wire
         return outbound, inbound
+
+    def early_media(self) -> None:
+        """Inbound: let the calling end hear us, and be heard, before the call is taken."""
+        if self.info.direction != "inbound" or self._answered.is_set() or self.ended:
+            raise SipError("this call cannot be given early media", where="memory leg")
+        assert self._wire is not None
+        self._wire.begin()
+        self._peer.deliver(CallRinging(self._clock.now(), early_media=True))
 
     async def answer(self) -> None:
         """Inbound: take the call, and audio begins. Outbound: wait until it is taken."""
@@ -200,8 +208,10 @@ class _Wire:
         self.dropped = 0
 
     def begin(self) -> None:
-        self._zero = self._clock.now()
-        self._schedule()
+        """Once: at the answer, or before it where there is early media."""
+        if self._ticker is None:
+            self._zero = self._clock.now()
+            self._schedule()
 
     def stop(self) -> None:
         self._stopped = True

@@ -103,7 +103,7 @@ class CallSound:
 
     def _lost(self, seconds: float) -> None:
         """Told each second; the call hears of it at once and then every five."""
-        if seconds >= self._lost_again and not self._held:
+        if seconds >= self._lost_again and not self._held and self._fixed:  # while it rings none is owed
             if not self._lost_again:
                 self.lost_first()
             self._lost_again = seconds + LOST_AGAIN_SECONDS

@@ -12,7 +12,7 @@ telephone. Here length alone decides only beyond ten seconds; words and beeps de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from trunkline.events import (
@@ -21,6 +21,7 @@ from trunkline.events import (
     CallAnswered,
     CallRinging,
     CallStarted,
+    EarlyWords,
     Event,
     Final,
     MailboxReady,
@@ -79,6 +80,8 @@ class AnsweringMachine:
         self._utterances = 0
         self._agent_spoke = False
         """Since the latest utterance began."""
+        self._early = ""
+        """Words before the answer: no person's, and a menu's only if they are said again after it."""
         self._finals = ""
         self._partial = ""
         self._words_at = -FOREVER
@@ -88,6 +91,7 @@ class AnsweringMachine:
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             CallStarted: self._call_started,
             CallRinging: self._call_rings,
+            EarlyWords: self._words_while_it_rang,
             CallAnswered: self._call_answered,
             SpeechStarted: self._sound_began,
             SpeechStopped: self._sound_ended,
@@ -138,6 +142,11 @@ class AnsweringMachine:
     def _call_rings(self, event: CallRinging) -> None:
         self._ringing = event.at if self._ringing is None else self._ringing
 
+    def _words_while_it_rang(self, event: EarlyWords) -> None:
+        if self._answered is None:
+            self._early = f"{self._early} {event.text}".strip()[-_MOST_TEXT:]
+            self._weigh_machines(signs_in(self._early))
+
     def _call_answered(self, event: CallAnswered) -> None:
         if self._answered is None:
             self._answered = event.at
@@ -173,21 +182,27 @@ class AnsweringMachine:
             self._finals, self._partial = f"{self._finals} {text}".strip()[-_MOST_TEXT:], ""
             if a_person_waits(text):
                 self._a_person_speaks()
-        signs = signs_in(f"{self._finals} {self._partial}")
-        self._weigh("words", 5.0 * min(1, signs.get(Sign.RECORDS, 0)))
-        self._weigh("words of somebody away", 1.2 * min(2, signs.get(Sign.AWAY, 0)))
-        self._weigh("full", 1.0 * min(1, signs.get(Sign.FULL, 0)))
+        said = f"{self._finals} {self._partial}"
+        # What began before the answer goes on after it: "... after the / tone".
+        self._weigh_machines(signs_in(f"{self._early} {said}"))
+        signs = signs_in(said)
         self._weigh("words of a person", -3.0 * min(1, signs.get(Sign.PERSON, 0)))
         if Sign.MENU not in signs:
             self._menu_at = None
         elif self._menu_at is None:
             self._menu_at = event.at
 
+    def _weigh_machines(self, signs: Mapping[Sign, int]) -> None:
+        self._weigh("words", 5.0 * min(1, signs.get(Sign.RECORDS, 0)))
+        self._weigh("words of somebody away", 1.2 * min(2, signs.get(Sign.AWAY, 0)))
+        self._weigh("full", 1.0 * min(1, signs.get(Sign.FULL, 0)))
+
     def _a_person_speaks(self) -> None:
         if self._who is Answerer.MACHINE:
             # Somebody picks up: what was said before was the machine's.
             self._evidence = {"picked up": _HUMAN}
-            self._finals, self._partial, self._menu_at, self._beep = "", "", None, None
+            self._early = self._finals = self._partial = ""
+            self._menu_at = self._beep = None
             self._began = self._until = None
             self._utterances = 1
 

@@ -19,6 +19,7 @@ from trunkline.events import (
     CallRinging,
     CallStarted,
     Dtmf,
+    EarlyWords,
     EngineEndOfTurn,
     Event,
     Expecting,
@@ -111,7 +112,7 @@ class TurnTaking(Turns):
         self._out = []
         if isinstance(event, HungUp | CallEnded):
             self._over = True
-        if self._over or isinstance(event, CallStarted | CallRinging):
+        if self._over or isinstance(event, CallStarted | CallRinging | EarlyWords):
             return [] if self._over else self._machine.handle(event)
         if not self._begun:
             self._begun = True
