@@ -1,4 +1,6 @@
-"""What is heard while a call of the agent's rings: tones, announcements, mailboxes. Whole calls, in virtual time.
+"""What is heard while a call of the agent's rings: tones, announcements, mailboxes.
+
+Whole calls, in virtual time.
 
 docs/turn-taking.md, "Who took the call", says what is decided.
 """

@@ -1,8 +1,9 @@
 """What is heard while a call of ours rings: early media (RFC 3261 section 13.2.1, a 183 with SDP).
 
-Ringing tones are nobody. Announcements ("the number you have dialled ...") and mailboxes that speak before they
-answer are recognised and told as `EarlyWords`: evidence of who takes the call, should it be answered. They are
-no caller's turn, and no voice activity is told of them. A recogniser is opened only where more than the
+Ringing tones are nobody. Announcements ("the number you have dialled ...") and mailboxes that speak before
+they answer are recognised and told as `EarlyWords`: evidence of who takes the call, should it be answered.
+They are no caller's turn, and no voice activity is told of them. A recogniser is opened only where
+more than the
 network's tones is heard, and closed at the answer: what is said from then on is heard by the call's own.
 """
 
