@@ -3,8 +3,8 @@
 The path of `call/call.py` without sockets, engines that think, or a network for voice activity (the gate
 decides): a datagram through `RtpSession` to `Listener`, which asks the fake recogniser and voice activity;
 and a frame of the agent's through `RtpSession` to a datagram, with voice activity told. Times are
-virtual, so it
-runs as fast as it can. Best and median of the rounds, for each kind of sound that comes and goes.
+virtual, so it runs as fast as it can. Best and median of the rounds, for each kind of sound that comes
+and goes.
 """
 
 from __future__ import annotations

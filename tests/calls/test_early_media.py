@@ -21,7 +21,7 @@ from legs.test_sip_calls import address, next_call
 from legs.test_sip_in_call import named, phones
 from trunkline.call.call import Call, Engines
 from trunkline.call.voice_batch import VoiceBatch
-from trunkline.clock import SystemClock
+from trunkline.clock import Clock, SystemClock, VirtualClock, run_virtual
 from trunkline.events import (
     AnsweredBy,
     CallAnswered,
@@ -30,11 +30,14 @@ from trunkline.events import (
     Event,
     Final,
     Partial,
+    SpeakingStarted,
     SpeechStarted,
     TurnStarted,
 )
+from trunkline.lab.memory_leg import MemoryLeg
 from trunkline.providers.llm.fake import FakeLanguageModel
-from trunkline.providers.stt.fake import FakeSpeechToText
+from trunkline.providers.protocols import ListenOptions
+from trunkline.providers.stt.fake import FakeRecognition, FakeSpeechToText
 from trunkline.providers.tts.fake import FakeTextToSpeech
 from trunkline.turn.policy import TurnPolicy
 
@@ -209,3 +212,54 @@ async def test_early_media_of_a_real_trunk_is_heard_while_it_rings() -> None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await batch.close()
+
+
+class SlowGoodbye(FakeSpeechToText):
+    """Its recognition takes five seconds to close, as over a bad network."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock, text=ANNOUNCED)
+        self._time = clock
+        self.closed: list[float] = []
+
+    async def open(self, options: ListenOptions) -> FakeRecognition:
+        recognition = await super().open(options)
+        close = recognition.close
+
+        async def slowly() -> None:
+            await self._time.sleep(5.0)
+            await close()
+            self.closed.append(self._time.now())
+
+        recognition.close = slowly  # type: ignore[method-assign]
+        return recognition
+
+
+def test_whoever_answers_does_not_wait_for_the_early_recognisers_goodbye() -> None:
+    async def story(clock: VirtualClock) -> None:
+        engine = SlowGoodbye(clock)
+        model, mouth = FakeLanguageModel(clock=clock), FakeTextToSpeech(clock=clock, rate=RATE, speed=0)
+        ours, theirs = MemoryLeg.pair(clock)
+        events: list[Event] = []
+        batch = VoiceBatch(clock, inline=True)
+        engines = Engines([engine], model, mouth)
+        call = Call(ours, SmallTalk(), engines, PLAIN_SETTINGS, clock, batch, listeners=[events.append])
+        sound = iter([voice(2.0)[at : at + 320] for at in range(0, 2 * 2 * RATE, 320)])
+        theirs.start(lambda _: None, lambda _: next(sound, None))
+        running = asyncio.create_task(call.run())
+        await clock.sleep(0.1)
+        theirs.early_media()
+        await clock.sleep(3.0)
+        await theirs.answer()
+        answered = clock.now()
+        await clock.sleep(1.0)
+        assert [e for e in events if isinstance(e, EarlyWords)]
+        assert [e.at - answered < 0.5 for e in events if isinstance(e, SpeakingStarted)] == [True]
+        assert engine.closed == []
+        await theirs.hang_up()
+        await running
+        # The early one's, and the call's own.
+        assert len(engine.closed) == 2
+        await batch.close()
+
+    run_virtual(story)

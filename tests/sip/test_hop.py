@@ -46,6 +46,15 @@ def test_the_vias_below_the_first_come_back_as_they_were() -> None:
     assert answer.headers.items("Via")[1] == "SIP/2.0/TCP far.example;branch=z9hG4bK2"
 
 
+def test_an_unreadable_via_of_somebody_elses_spoils_no_answer() -> None:
+    phone = Phone("a", "192.0.2.9")
+    theirs = 'SIP/2.0/TCP far.example;branch=z9"hG4'
+    phone.agent.receive(options(f"SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;rport\r\nVia: {theirs}"), SOURCE, 0.0)
+    answer = parse_message(phone.agent.outbox[0][0])
+    assert answer.via.params["received"] == SOURCE.host
+    assert answer.headers.all("Via")[1:] == [theirs]
+
+
 def test_a_flood_of_calls_is_refused_without_being_remembered() -> None:
     from trunkline.sip.layer import Identity
     from trunkline.sip.user_agent import UserAgent

@@ -147,11 +147,15 @@ class Call:
         if self.recorder is not None:
             self._log.subscribe(self.recorder.event)
         self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
+        self._early = EarlyMedia(
+            self.leg, self.engines, self.settings, self.clock, self.voice_batch, self._emit
+        )
         self._emit(self._call_started())
         if (maker := self._line_maker()) is not None:
             self._ahead = LinesAhead(maker, self.play, {**self.facts, **self.leg.info.variables})
             self._ahead.begin(self.leg.rate)
         by, reason = await self._guarded()
+        await self._early.close()
         if self._ahead is not None and (made := await self._ahead.stop()).lines:
             self._emit(LinesPrepared(self.clock.now(), made.lines, made.characters))
         if self._speaker is not None:
@@ -177,9 +181,6 @@ class Call:
     async def _guarded(self) -> tuple[str, str]:
         """Who ended the call and why, whatever went wrong in it."""
         try:
-            self._early = EarlyMedia(
-                self.leg, self.engines, self.settings, self.clock, self.voice_batch, self._emit
-            )
             async with self._early:
                 await self._answer()
             if self._ahead is not None:

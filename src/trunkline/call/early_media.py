@@ -2,16 +2,16 @@
 
 Ringing tones are nobody. Announcements ("the number you have dialled ...") and mailboxes that speak before
 they answer are recognised and told as `EarlyWords`: evidence of who takes the call, should it be answered.
-They are no caller's turn, and no voice activity is told of them. A recogniser is opened only where
-more than the
-network's tones is heard, and closed at the answer: what is said from then on is heard by the call's own.
+They are no caller's turn, and no voice activity is told of them. A recogniser is opened only where more
+than the network's tones is heard, and closed at the answer: what is said from then on is heard by the
+call's own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -38,8 +38,8 @@ logger = structlog.get_logger(__name__)
 
 
 class EarlyMedia:
-    """Of one call: `async with EarlyMedia(...):` around the wait for its answer, `events()` after it. Does
-    nothing where the call is not ours, or nobody asks who answers (`turn.machines = "never"`)."""
+    """Of one call: `async with` around the wait for its answer, `events()` after it, `close()` in the end.
+    Does nothing where the call is not ours, or nobody asks who answers (`turn.machines = "never"`)."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class EarlyMedia:
         self._listener: Listener | None = None
         self._open = False
         self._unfinished = ""
+        self._farewell: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._leg.info.direction == "outbound" and self._settings.turn.machines != "never":
@@ -79,14 +80,18 @@ class EarlyMedia:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):  # a fault here is not to cost the call
-                logger.error("early media failed", call_id=self._leg.info.call_id, exc_info=outcome)
+        await self._ended(self._tasks)
         self._gate = None
         self._open = False
         self._say(self._unfinished)
         if self._listener is not None:
-            await self._listener.close()
+            # A hosted recogniser says goodbye over the network: whoever answered is not to wait for that.
+            self._farewell = asyncio.create_task(self._listener.close(), name="early media closes")
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        if self._farewell is not None:
+            await self._ended([self._farewell])
 
     async def events(self) -> AsyncIterator[LegEvent]:
         """The leg's events from the answer on."""
@@ -137,7 +142,9 @@ class EarlyMedia:
             await listener.run()
         except EngineError as error:
             # Each failure is in the log already. Whoever answers is greeted as without early media.
-            logger.info("early media not understood", call_id=self._leg.info.call_id, error=str(error))
+            logger.info(
+                "early media not understood", call_id=self._leg.info.call_id, error=type(error).__name__
+            )
 
     def _heard(self, event: Event) -> None:
         """Of all that the listener tells, the words."""
@@ -153,6 +160,11 @@ class EarlyMedia:
     def _say(self, text: str) -> None:
         if text.strip():
             self._emit(EarlyWords(self._clock.now(), text.strip()))
+
+    async def _ended(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):  # a fault here is not to cost the call
+                logger.error("early media failed", call_id=self._leg.info.call_id, exc_info=outcome)
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(

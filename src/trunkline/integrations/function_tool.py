@@ -33,7 +33,7 @@ class FunctionTool:
         module, _, name = self._tool.function.partition(":")
         try:
             found = getattr(await asyncio.to_thread(importlib.import_module, module), name, None)
-        except Exception as error:
+        except Exception as error:  # importing runs somebody's code, which may raise anything
             what = f"{module} cannot be imported: {type(error).__name__}: {error}"
             raise ToolError(what, where=self._tool.name, hint="Install it where Trunkline runs.") from error
         if not callable(found):

@@ -55,7 +55,7 @@ class McpTool:
             raise
         except MCPError as error:
             raise ToolError(f"its server refused: {error}", where=self._tool.name) from error
-        except Exception as error:
+        except Exception as error:  # transports raise what they like; a tool's failure ends no call
             self._drop()
             what = f"its server was not reached: {type(error).__name__}"
             raise ToolError(what, where=self._tool.name, hint=str(error)) from error

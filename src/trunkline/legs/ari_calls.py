@@ -275,7 +275,7 @@ class Ari:
             both = f"{call.channel},{call.media_channel}"
             await self.command("POST", f"/bridges/{call.bridge}/addChannel", channel=both)
             leg.attach(media, stream.codec)
-        except BaseException:
+        except BaseException:  # cancelled, too: no port and no channel is to stay behind; raised again
             await media.close()
             await self._clear_away(call)
             raise
@@ -385,7 +385,7 @@ class Ari:
         except TimeoutError:
             await self.end_channel(channel, "normal")
             return TransferResult.NO_ANSWER
-        except BaseException:
+        except BaseException:  # cancelled, too: nobody is to go on being rung; raised again
             call.joined = ""
             self._calls.pop(channel, None)
             await self.end_channel(channel, "normal")

@@ -6,7 +6,8 @@ the caller's speech for those that are sent nothing else. What an engine costs t
 unknown, and said to be so: a sum with a hole in it is no sum.
 
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine took
-over in the middle of a call, its use is counted under the first one's name.
+over in the middle of a call, its use is counted under the first one's name. What a recogniser heard before
+the answer (early media) is not counted.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import ipaddress
 from functools import lru_cache
 from typing import NamedTuple
 
-from trunkline.sip.fields import Via
+from trunkline.sip.fields import Via, split_list
 from trunkline.sip.message import Request
 from trunkline.sip.uri import DEFAULT_PORTS, Uri
 
@@ -64,8 +64,9 @@ def note_source(request: Request, source: Hop) -> None:
     if asked:
         params["rport"] = str(source.port)
     seen = Via(via.transport, via.host, via.port, params)
-    rest = request.headers.items("Via")[1:]
-    request.headers.set("Via", ", ".join([str(seen), *rest]))
+    # Only its own line: what stands in others' is theirs, and goes back byte for byte (§8.2.6.2).
+    beside = split_list(request.headers.get("Via") or "")[1:]
+    request.headers.set_first("Via", ", ".join([str(seen), *beside]))
     request._via = seen
 
 

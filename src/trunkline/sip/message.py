@@ -101,6 +101,14 @@ class Headers:
                 return
         self._fields.append((key, name, value))
 
+    def set_first(self, name: str, value: str) -> None:
+        """Put this in place of the first line of that name, which is there; others stay as written."""
+        if "\r" in value or "\n" in value:
+            raise SipError(f"a line break within header {name}", where="sip")
+        key = header_key(name)
+        place = next(place for place, field in enumerate(self._fields) if field[0] == key)
+        self._fields[place] = (key, name, value)
+
     def get(self, name: str) -> str | None:
         """The first value of that name."""
         key = header_key(name)

@@ -3,8 +3,7 @@
 Ringing, busy and congestion tones are one frequency or two, from 400 to 620 Hz (ITU-T E.180; 480 and 620 Hz
 are North America's), sometimes swelling; the special information tone before an announcement is one at a
 time, 950, 1400 and 1800 Hz. Two lines of a spectrum that hold nearly all of its energy are such a
-tone. A voice
-spreads over more of them in most of its frames, and so does music.
+tone. A voice spreads over more of them in most of its frames, and so does music.
 """
 
 from __future__ import annotations
