@@ -99,6 +99,20 @@ def test_a_mailbox_that_is_answered_in_the_middle_of_its_sentence_is_known_by_al
     assert told.said()[-1] == MESSAGE
 
 
+def test_a_mailbox_of_which_no_word_was_understood_is_known_by_its_beep_after_the_answer() -> None:
+    greeting = spoken(1.0, "he had eaten like naomi and we believe")
+    answered = greeting.end + 0.5
+    told = call(greeting, Beeps(answered + 0.5), rings_for=answered)
+    assert answerers(told) == [("machine", "beep")]
+    assert told.said()[-1] == MESSAGE
+    assert ended(told) == ("agent", "voicemail_left")
+
+
+def test_a_beep_at_the_answer_after_ringing_alone_is_no_machine() -> None:
+    told = call(*ringing(1.0), Beeps(4.5), Says(6.0, "hello this is dana"), rings_for=4.0)
+    assert "machine" not in [who for who, _ in answerers(told)]
+
+
 def test_what_was_not_final_at_the_answer_counts_too() -> None:
     told = call(spoken(1.0, ANNOUNCED), rings_for=1.0 + 0.3 * 5 + 0.15)
     assert early_words(told) == ["the number you have dialed"]

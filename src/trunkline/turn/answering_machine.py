@@ -217,9 +217,9 @@ class AnsweringMachine:
                 self._evidence["fax tone"] = 1.0
                 return
         self._beep = event
-        greeted = self._until is not None or (
-            self._speech is not None and event.since - self._speech > _PAUSE
-        )
+        # Whoever spoke before the answer has greeted, too.
+        before = self._until is not None or bool(self._early)
+        greeted = before or (self._speech is not None and event.since - self._speech > _PAUSE)
         if greeted and event.since - self._heard_at <= _BEEP_AFTER:
             self._evidence["beep"] = 3.5
 
