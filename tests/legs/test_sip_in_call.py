@@ -13,7 +13,7 @@ from legs.test_sip_calls import LIMIT, address, all_events, next_call, two_phone
 from trunkline.audio.frame import Frame
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused, MediaError, SipError
-from trunkline.events import CallRinging, Dtmf, HoldEnded, HoldStarted, MediaLost
+from trunkline.events import CallAnswered, CallRinging, Dtmf, HoldEnded, HoldStarted, MediaLost
 from trunkline.legs.leg import TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_keys import Pressed
@@ -22,6 +22,9 @@ from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.srtp import suites
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.offer import Agreement
+from trunkline.sip.phase import Phase
+from trunkline.sip.replaces import Replaces
+from trunkline.sip.uri import parse_uri
 
 
 def _has_srtp() -> bool:
@@ -324,6 +327,33 @@ async def test_a_call_asked_for_goes_on_though_whoever_asked_leaves_at_once() ->
         await answered.answer()
         await until(lambda: not leg.ended and leg.session.hop.port == person.address[1])
         await leg.hang_up()
+
+
+async def test_another_phone_picks_up_a_call_of_ours_that_rings() -> None:
+    async with phones(named("agent"), named("desk"), named("pickup")) as (agent, desk, pickup):
+        leg = await agent.dial(address(desk))
+        ringing = await next_call(desk)
+        await until(lambda: any(isinstance(event, CallRinging) for event in leg._waiting))
+        rings = ringing.session.dialog
+        assert rings is not None
+        # The phone that rings tells the one that picks up; the tag that it knows as its caller's is ours.
+        replaces = Replaces(rings.call_id, rings.remote_tag, rings.local_tag, early_only=True)
+        target = parse_uri(address(agent, "agent"))
+        (place,) = await pickup.endpoint.places(target)
+        terms = pickup._terms(place, 40_000)
+        taking = pickup.endpoint.agent.invite(
+            target, place, leg._clock.now(), body=terms.offer(), headers={"Replaces": str(replaces)}
+        )
+        pickup.endpoint.settle()
+        await leg.answer()
+        await until(lambda: taking.is_up and ringing.ended)
+        assert agreed(leg).port == 40_000
+        assert leg.session.hop.port == pickup.address[1]
+        events = [type(event) for event in leg._waiting]
+        assert events == [CallRinging, CallAnswered]
+        assert agent.active == 1
+        await leg.hang_up()
+        await until(lambda: taking.phase is Phase.ENDED)
 
 
 async def test_where_nobody_takes_the_call_asked_for_the_leg_stays_where_it_is() -> None:

@@ -97,6 +97,40 @@ def test_what_names_no_call_that_can_be_replaced_is_refused(change, status: int)
     assert server.agent.calls == {session}
 
 
+def test_a_call_of_ours_that_rings_is_taken_by_another_phone() -> None:
+    identity = Identity("us", lambda _: ("192.0.2.1", 5060))
+    server = Server(UserAgent(identity, token=Ids("t")))
+    session = server.agent.invite(parse_uri("sip:them@192.0.2.9"), HOP, 0.0, body=OFFER)
+    ringing = server.take()
+    server.answer(ringing, 180, ("Contact", "<sip:phone@192.0.2.9:5070>"))
+    server.agent.signals.clear()
+    replaces = Replaces(ringing.call_id, ringing.from_.tag, "server", early_only=True)
+    server.agent.receive(invite(f"Replaces: {replaces}"), HOP, 1.0)
+    (incoming,) = server.agent.signals
+    assert isinstance(incoming, Incoming)
+    assert incoming.replaces is session
+    # Once it is given up there is nothing to pick up any more.
+    session.hang_up(2.0)
+    again = (
+        invite(f"Replaces: {replaces}").replace(b"z9hG4bKnew", b"z9hG4bKagain").replace(b"ID: new", b"ID: 2")
+    )
+    assert server.take().method == "CANCEL"
+    assert server.ask(again).status == 603
+
+
+def test_a_call_of_theirs_that_rings_here_is_not_replaced() -> None:
+    identity = Identity("us", lambda _: ("192.0.2.1", 5060))
+    server = Server(UserAgent(identity, token=Ids("t")))
+    server.agent.receive(invite(), HOP, 0.0)
+    (incoming,) = server.agent.signals
+    server.agent.outbox.clear()
+    replaces = Replaces("new", incoming.session.local_tag, "o")
+    other = (
+        invite(f"Replaces: {replaces}").replace(b"z9hG4bKnew", b"z9hG4bKagain").replace(b"ID: new", b"ID: 2")
+    )
+    assert server.ask(other).status == 481
+
+
 def test_nothing_is_replaced_where_settings_forbid_it() -> None:
     server, session = call_up(takes_replaces=False)
     assert server.ask(invite(f"Replaces: {identifiers(session)}")).status == 603

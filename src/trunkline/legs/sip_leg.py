@@ -417,6 +417,11 @@ class SipLeg:
             self._configure(agreement)
         self._session, self._terms, self._following = session, terms, None
 
+    def picked_up(self, at: float) -> None:
+        """Another phone than the one that rang has taken the call, or one the place of another."""
+        if not self._answered and not self.ended:
+            self._up(at)
+
     def stays(self) -> None:
         """The call that the other end asked for came to nothing."""
         self._following = None

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def take_over(leg: SipLeg, session: Session, terms: Terms, at: float) -> None:
-    """Let `session`, which rings here, take the place of the leg's other end. Refuses it with 488 where
-    nothing is in common; then all stays as it was."""
+    """Let `session`, which rings here, take the place of the leg's other end; where that only rang, it is
+    whoever answers (RFC 3891 §3: a call picked up by another phone). Refuses it with 488 where nothing is in
+    common; then all stays as it was."""
     before = leg.session
     offer = session.invite.body
     try:
@@ -35,6 +36,8 @@ def take_over(leg: SipLeg, session: Session, terms: Terms, at: float) -> None:
         return
     session.accept(body, at)
     before.hang_up(at, "replaced by another call")
+    if offer:  # Else their ACK answers our offer, and the leg is up with that.
+        leg.picked_up(at)
 
 
 class Following:

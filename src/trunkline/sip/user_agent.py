@@ -322,11 +322,12 @@ class UserAgent:
         if len(values) > 1 or "Join" in invite.headers:
             return None, Refusal(400)
         session = self.sessions.get((replaces.call_id, replaces.to_tag, replaces.from_tag))
-        if session is None or session.phase in (Phase.CALLING, Phase.PROCEEDING, Phase.OFFERED):
-            return None, Refusal(481)  # One that only rings is not replaced here.
-        if not self.options.takes_replaces or not session.is_up:
+        if session is None or session.phase in (Phase.CALLING, Phase.OFFERED):
+            return None, Refusal(481)  # Of calls that only ring, ours alone can be taken by somebody else.
+        rings = session.phase is Phase.PROCEEDING and not session.hang_up_wanted
+        if not self.options.takes_replaces or not (session.is_up or rings):
             return None, Refusal(603)
-        return (None, Refusal(486)) if replaces.early_only else (session, None)
+        return (None, Refusal(486)) if replaces.early_only and not rings else (session, None)
 
     def _unserved(self, request: Request) -> Refusal | None:
         """Why this request cannot be served whatever its state, in the order of §8.2."""
