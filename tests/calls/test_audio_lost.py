@@ -79,9 +79,9 @@ async def test_a_phone_that_moved_is_found_by_the_refresh() -> None:
         # Its old port is gone without a word; only its answer to our re-INVITE tells of the new one.
         assert calling.media is not None
         await calling.media.close()
-        moved = await one._open_media(calling.session.hop)
+        moved = await one._ports.open(calling.session.hop)
         calling._sound.adopt(moved)
-        calling._terms = one._terms(calling.session.hop, moved.local_port)
+        calling._terms = one._ports.terms(calling.session.hop, moved)
         port = moved.local_port
         assert called.media is not None
         media = called.media

@@ -164,7 +164,7 @@ async def test_media_follows_a_reinvite_to_another_port() -> None:
         calling, called = await connected(one, two)
         Ear(called, level=0.5)
         await Ear(calling).hears_sound()
-        second = await one._open_media(calling.session.hop)
+        second = await one._ports.open(calling.session.hop)
         assert calling._terms is not None
         calling._terms.move("127.0.0.1", second.local_port)
         calling._session.change(calling._terms.offer(), calling._clock.now())
@@ -340,14 +340,14 @@ async def test_another_phone_picks_up_a_call_of_ours_that_rings() -> None:
         replaces = Replaces(rings.call_id, rings.remote_tag, rings.local_tag, early_only=True)
         target = parse_uri(address(agent, "agent"))
         (place,) = await pickup.endpoint.places(target)
-        terms = pickup._terms(place, 40_000)
+        terms = pickup._ports.terms(place)
         taking = pickup.endpoint.agent.invite(
             target, place, leg._clock.now(), body=terms.offer(), headers={"Replaces": str(replaces)}
         )
         pickup.endpoint.settle()
         await leg.answer()
         await until(lambda: taking.is_up and ringing.ended)
-        assert agreed(leg).port == 40_000
+        assert agreed(leg).port == 9
         assert leg.session.hop.port == pickup.address[1]
         events = [type(event) for event in leg._waiting]
         assert events == [CallRinging, CallAnswered]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
@@ -26,7 +24,6 @@ from trunkline.sip.message import Request, respond
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.sip.parse import parse_message
 from trunkline.sip.sdp import parse_sdp
-from trunkline.sip.stun import MAGIC, is_stun
 
 __all__ = ["place"]
 
@@ -195,89 +192,6 @@ async def test_a_private_address_in_the_sdp_is_found_out_by_the_sound_that_comes
         assert called.media.remote[0] == "127.0.0.1"
         await calling.hang_up()
         await all_events(called)
-
-
-class StunServer(asyncio.DatagramProtocol):
-    """Says that everybody is at one address."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.port = 40_000
-        self.closed = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.DatagramTransport", transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set()
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        assert is_stun(data)
-        self.asked += 1
-        if self.asked == 1:
-            return  # Lost on the way: it is asked again.
-        port = (self.port ^ (MAGIC >> 16)).to_bytes(2, "big")
-        host = bytes(
-            a ^ b for a, b in zip(socket.inet_aton("198.51.100.7"), MAGIC.to_bytes(4, "big"), strict=True)
-        )
-        attribute = b"\x00\x20\x00\x08\x00\x01" + port + host
-        self.transport.sendto(b"\x01\x01\x00\x0c" + data[4:20] + attribute, addr)
-
-
-@asynccontextmanager
-async def stun_server() -> AsyncIterator[tuple[StunServer, str]]:
-    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        StunServer, local_addr=("127.0.0.1", 0)
-    )
-    try:
-        yield server, "{}:{}".format(*transport.get_extra_info("sockname"))
-    finally:
-        transport.close()
-        await server.closed.wait()
-
-
-async def test_stun_tells_our_outside_address() -> None:
-    async with (
-        stun_server() as (server, where),
-        two_phones(SipSettings(bind="udp:127.0.0.1:0", stun_server=where)) as (one, two),
-    ):
-        assert server.asked == 2
-        contact = one._endpoint.agent.layer.identity.contact
-        assert contact(FAR) == "<sip:trunkline@198.51.100.7:40000>"
-        # For a stream only the host is known: STUN was asked over UDP.
-        assert contact(FAR._replace(transport="tcp")).startswith("<sip:trunkline@198.51.100.7:")
-        assert ":40000" not in contact(FAR._replace(transport="tcp"))
-        assert one._endpoint.media_host(FAR, "") == "198.51.100.7"
-        # Those on private addresses reach us at our own.
-        calling = await one.dial(address(two))
-        assert (await next_call(two)).session.invite.via.host == "127.0.0.1"
-        await calling.hang_up()
-
-
-async def test_when_our_outside_address_moves_the_registrar_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trunkline.sip.learning._ASK_AGAIN_SECONDS", 0.05)
-    # Everybody here is at a private address, and is to be told of the outside one all the same.
-    monkeypatch.setattr("trunkline.sip.endpoint.is_private", lambda _: False)
-    async with exchange(500) as registrar, stun_server() as (server, where):
-        trunk = Trunk("t", server=registrar.server, user="bob", password="p", register=True)
-        async with two_phones(SipSettings(bind="udp:127.0.0.1:0", stun_server=where, trunks=(trunk,))):
-            await registrar.registered.get()
-            server.port = 40_001
-            await registrar.registered.get()
-            contacts = [str(request.contact.uri) for request in registrar.seen if request.contact]
-            assert contacts[:2] == [f"sip:bob@198.51.100.7:{port}" for port in (40_000, 40_001)]
-
-
-async def test_without_a_stun_server_calls_go_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trunkline.sip.learning._LEARN_SECONDS", 0.1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{silent.getsockname()[1]}"
-        async with two_phones(SipSettings(bind="udp:127.0.0.1:0", stun_server=where)) as (one, two):
-            calling = await one.dial(address(two))
-            await (await next_call(two)).answer()
-            await calling.answer()
-            await calling.hang_up()
 
 
 # --- identity -------------------------------------------------------------------------------------

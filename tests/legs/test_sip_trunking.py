@@ -13,6 +13,7 @@ import pytest
 from legs.test_sip_calls import all_events, next_call, two_phones
 from trunkline.legs.sip import SipSettings
 from trunkline.legs.sip_trunk import Trunk
+from trunkline.sip.hop import Hop, note_source
 from trunkline.sip.message import Request, respond
 from trunkline.sip.not_taken import CallNotTaken, Why
 from trunkline.sip.parse import parse_message
@@ -29,6 +30,8 @@ class Exchange(asyncio.DatagramProtocol):
         self.register_status = 200
         self.headers: tuple[tuple[str, str], ...] = ()
         """What goes with the answer to an INVITE."""
+        self.sees: tuple[str, int] | None = None
+        """From where it says that requests come, as behind a NAT; None: it says nothing."""
         self.pinged: asyncio.Queue[str] = asyncio.Queue(16)
         self.empty: asyncio.Queue[bytes] = asyncio.Queue(16)
 
@@ -43,6 +46,8 @@ class Exchange(asyncio.DatagramProtocol):
         request = parse_message(data)
         assert isinstance(request, Request)
         self.seen.append(request)
+        if self.sees is not None:
+            note_source(request, Hop("udp", *self.sees))
         if request.method == "REGISTER":
             self.registered.put_nowait(request.headers.get("Expires") or "")
             self.transport.sendto(bytes(respond(request, self.register_status, to_tag="x")), addr)

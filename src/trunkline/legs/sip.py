@@ -6,7 +6,6 @@ Start here; `sip_leg.py` is the leg, `trunkline.sip` the signalling, `trunkline.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -16,15 +15,14 @@ from trunkline.errors import ParseError, SipError
 from trunkline.legs.leg import LegInfo
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.legs.sip_lines import answer_line, line_of
-from trunkline.legs.sip_media import configured_codecs, configured_policy
 from trunkline.legs.sip_moving import Following, take_over
+from trunkline.legs.sip_ports import MediaPorts
 from trunkline.legs.sip_settings import SipSettings
 from trunkline.legs.sip_trace import SipTrace, Watcher, trace_of
 from trunkline.legs.sip_trunk import Trunk, is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.legs.sip_variables import inbound_info, variable_headers
 from trunkline.rtp.pacer import Pacer
-from trunkline.rtp.port import MediaPort
 from trunkline.sip.connections import TlsFiles
 from trunkline.sip.digest import Credentials
 from trunkline.sip.endpoint import Reached, SipEndpoint
@@ -33,7 +31,6 @@ from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, host_text
 from trunkline.sip.identity import ANONYMOUS
 from trunkline.sip.not_taken import CallNotTaken, Why
-from trunkline.sip.offer import Terms
 from trunkline.sip.options import Options
 from trunkline.sip.replaces import replaces_in
 from trunkline.sip.session import Session
@@ -100,16 +97,7 @@ class SipService:
     def __init__(self, settings: SipSettings, clock: Clock, pacer: Pacer) -> None:
         self._settings = settings
         self._clock = clock
-        self._pacer = pacer
-        self._codecs = configured_codecs(settings.codecs)
-        self._policy = configured_policy(
-            srtp=settings.srtp,
-            srtp_suites=settings.srtp_suites,
-            packet_time=settings.packet_time,
-            rtcp_mux=settings.rtcp_mux,
-            comfort_noise=settings.comfort_noise,
-            rtcp_xr=settings.rtcp_xr,
-        )
+        self._ports = MediaPorts(settings, clock, pacer)
         self._trunking = SipTrunking(settings.trunks, clock)
         self._legs: dict[Session, SipLeg] = {}
         self._attempts: dict[Session, Attempt] = {}
@@ -130,7 +118,6 @@ class SipService:
         """Gives the status with which a call is refused before it rings; 0: it is not."""
         self._endpoint: SipEndpoint
         self._trace: SipTrace | None = None
-        self._watcher: Watcher | None = None
 
     @classmethod
     async def open(cls, settings: SipSettings, clock: Clock, pacer: Pacer) -> SipService:
@@ -138,8 +125,9 @@ class SipService:
         cannot be had."""
         service = cls(settings, clock, pacer)
         service._endpoint = await open_endpoint(settings, clock, service._on_signal)
+        service._ports.endpoint = service._endpoint
         service._trace = await trace_of(settings, clock, service._endpoint)
-        service._watcher = service._trace
+        service._ports.watcher = service._trace
         service._endpoint.agent.accepts = service._accepts
         service._endpoint.agent.refused_with = settings.refused_with
         await service._trunking.open(service._endpoint)
@@ -160,7 +148,7 @@ class SipService:
 
     def watch(self, watcher: Watcher) -> None:
         """Have this one told of all messages, and of the media of calls that begin from now on."""
-        self._watcher = watcher
+        self._ports.watcher = watcher
         self._endpoint.tap = watcher.saw
 
     @property
@@ -209,8 +197,8 @@ class SipService:
             attempts = deque(await self._trunking.attempts(number, "" if hidden else caller, hidden=hidden))
         else:
             attempts = deque(await self._straight(uri, caller, credentials))
-        media = await self._open_media(attempts[0].hop)
-        terms = self._terms(attempts[0].hop, media.local_port)
+        media = await self._ports.open(attempts[0].hop)
+        terms = self._ports.terms(attempts[0].hop, media)
 
         def invite_next() -> Session | None:
             while attempts:
@@ -354,7 +342,7 @@ class SipService:
         offer = session.invite.body
         if offer:
             try:
-                self._terms(session.hop, 9).answer(offer)
+                self._ports.terms(session.hop).answer(offer)
             except (SipError, ParseError):
                 session.refuse(488, signal.at)
                 return
@@ -382,7 +370,7 @@ class SipService:
             session.refuse(481, at)
             return
         self._legs[session] = leg
-        take_over(leg, session, self._terms(session.hop, leg.media.local_port), at)
+        take_over(leg, session, self._ports.terms(session.hop, leg.media), at)
 
     def _follow(self, leg: SipLeg, asked: AskedToCall) -> None:
         self._keep(self._call_in_place(leg, asked), "sip referral")
@@ -395,7 +383,7 @@ class SipService:
             hop = await self._endpoint.locate(target)
             if leg.media is None or leg.ended or self._closing:
                 raise SipError("the call is over", where="sip")
-            terms = self._terms(hop, leg.media.local_port)
+            terms = self._ports.terms(hop, leg.media)
             headers = {"Referred-By": asked.by, "Replaces": replaces_in(target)}
             session = agent.invite(
                 target,
@@ -419,8 +407,8 @@ class SipService:
             session,
             info,
             settle=self._endpoint.settle,
-            open_media=lambda: self._open_media(hop),
-            make_terms=lambda port: self._terms(hop, port),
+            open_media=lambda: self._ports.open(hop),
+            make_terms=lambda media: self._ports.terms(hop, media),
             ring_timeout=self._settings.ring_timeout,
         )
         leg.follow = self._follow
@@ -452,25 +440,7 @@ class SipService:
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
-    # --- what legs are made of --------------------------------------------------------------------
-
-    async def _open_media(self, hop: Hop) -> MediaPort:
-        """Media ports of the family that the other end's signalling comes by."""
-        settings = self._settings
-        host = self._endpoint.listens_on(hop)
-        media = await MediaPort.open(
-            self._pacer, self._clock, host, settings.rtp_ports, lost_after=settings.media_lost_after
-        )
-        if self._watcher is not None:
-            media.tap = self._watcher.media_tap(self._media_host(hop))
-        return media
-
-    def _media_host(self, hop: Hop) -> str:
-        return self._endpoint.media_host(hop, self._settings.advertised_media_host)
-
-    def _terms(self, hop: Hop, port: int) -> Terms:
-        host = self._media_host(hop)
-        return Terms(host, port, self._codecs, session_id=secrets.randbits(62), policy=self._policy)
+    # --- who calls ----------------------------------------------------------------------------------
 
     def _sender(self, caller: str, hop: Hop) -> NameAddress:
         host, port = self._endpoint.agent.layer.identity.address(hop)

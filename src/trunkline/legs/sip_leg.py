@@ -55,7 +55,7 @@ class SipLeg:
         *,
         settle: Callable[[], None],
         open_media: Callable[[], Awaitable[MediaPort]],
-        make_terms: Callable[[int], Terms],
+        make_terms: Callable[[MediaPort], Terms],
         ring_timeout: float,
     ) -> None:
         self.info = info
@@ -305,7 +305,7 @@ class SipLeg:
             await media.close()
             raise CallRefused("the call is over", where="sip")
         self._sound.adopt(media)
-        terms = self._terms = self._make_terms(media.local_port)
+        terms = self._terms = self._make_terms(media)
         offer = self._session.invite.body
         try:
             body = terms.offer()

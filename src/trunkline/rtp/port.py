@@ -12,7 +12,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from trunkline.audio.frame import Frame
@@ -32,6 +32,15 @@ NextFrame = Callable[[float], bytes | None]
 
 Tap = Callable[[bool, int, Address, bytes], None]
 """Told of a packet: whether we sent it, our port, the other end's address, its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How a call's ports are seen from outside a NAT. `report_port` 0: not known."""
+
+    host: str
+    port: int
+    report_port: int = 0
 
 
 class Relay(Protocol):
@@ -78,6 +87,10 @@ class MediaPort:
         self.lost_after = lost_after
         self.tap: Tap | None = None
         """Told of each packet, as it goes and as it came."""
+        self.outside: Outside | None = None
+        """What others are told in the place of our own address and ports, by whoever has found it out."""
+        self.on_stun: Callable[[bool, bytes, Address], None] | None = None
+        """Given STUN that comes: whether it came to the port of reports, its bytes, its source."""
         self.send_errors = 0
         """Packets that the machine would not take (no route, full buffer)."""
         self._pacer = pacer
@@ -275,6 +288,9 @@ class MediaPort:
                 continue
             if self.tap is not None:
                 self.tap(False, self._ports[0], source[:2], data)
+            if self.on_stun is not None and _is_stun(data):
+                self.on_stun(False, data, source[:2])
+                continue
             if looks_like_rtcp(data):
                 self._take_report(data, source[:2], at)
                 continue
@@ -310,6 +326,9 @@ class MediaPort:
                 continue
             if self.tap is not None:
                 self.tap(False, self._ports[1], source[:2], data)
+            if self.on_stun is not None and _is_stun(data):
+                self.on_stun(True, data, source[:2])
+                continue
             if self._take_report(data, source[:2], at):
                 self._remote_rtcp = source[:2]
 
@@ -355,6 +374,13 @@ class MediaPort:
             self._session.resume()
             self._session.hear_anew(self._clock.now())
         self._relay = relay
+
+    def ask(self, data: bytes, to: Address, *, reports: bool = False) -> None:
+        """Send a question from the port of the sound, or of reports; `on_stun` is given the answer."""
+        try:
+            (self._rtcp if reports else self._rtp).sendto(data, to)
+        except OSError:
+            self.send_errors += 1
 
     @property
     def session(self) -> RtpSession:
@@ -430,3 +456,8 @@ class MediaPort:
             if beyond < 0:
                 return float(gap + 1)
         return 0.0
+
+
+def _is_stun(data: bytes) -> bool:
+    """RFC 7983: STUN's first byte is 0 to 3, RTP's and RTCP's 128 to 191."""
+    return len(data) > 0 and data[0] < 4

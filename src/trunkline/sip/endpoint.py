@@ -22,7 +22,7 @@ from trunkline.sip.hop import Hop, is_address
 from trunkline.sip.layer import Identity
 from trunkline.sip.learning import OutsideAddress
 from trunkline.sip.options import Options
-from trunkline.sip.reached import Reached, is_private
+from trunkline.sip.reached import Reached, SeenAs, is_private
 from trunkline.sip.resolver import Resolver
 from trunkline.sip.signals import Signal
 from trunkline.sip.stun import is_stun
@@ -66,7 +66,9 @@ class SipEndpoint:
         self._on_signal = on_signal
         self._reached = reached
         self.resolver = Resolver(clock, ["AAAA" if v == 6 else "A" for v in datagrams.versions], nameservers)
-        self.agent = UserAgent(Identity(user, self._own_address), options=options, most_calls=most_calls)
+        self.agent = UserAgent(
+            Identity(user, self._own_address, seen=self._seen_by), options=options, most_calls=most_calls
+        )
         self.flood = flood
         self._is_known: Callable[[str], bool] = lambda _: False
         self._ports: dict[str, int] = {}
@@ -78,6 +80,8 @@ class SipEndpoint:
         self._lookups: dict[Hop, asyncio.Task[None]] = {}
         self._waiting: dict[Hop, deque[bytes]] = {}
         self._outside = OutsideAddress(clock, datagrams, self.locate)
+        self._seen = SeenAs()
+        self.agent.layer.seen_as = self._seen_as
         self._settling = False
         self.tap: Tap | None = None
         """Told of each message, as it goes and as it came."""
@@ -220,6 +224,14 @@ class SipEndpoint:
         ours = self.listens_on(hop)
         usable = advertised and (not is_address(advertised) or version_of(advertised) == version_of(ours))
         return advertised if usable and not self._is_near(hop) else self._own_address(hop)[0]
+
+    def stun_for(self, hop: Hop) -> Address | None:
+        """The STUN server to ask how the media of a call by this hop is seen; None where that is known, where
+        nobody answers, and for those who reach us at our own address."""
+        server, there = self._outside.server, self._address_of(hop)
+        if server is None or self._reached.host or self._is_near(hop) or (there and is_private(there)):
+            return None
+        return server if version_of(server[0]) == version_of(self.listens_on(hop)) else None
 
     def listens_on(self, hop: Hop) -> str:
         """The address that we listen on for the other end of `hop`: where its media can come too."""
@@ -377,6 +389,24 @@ class SipEndpoint:
         if (learned := self._outside.learned.get(version)) and not (there and is_private(there)):
             return learned[0], learned[1] if hop.transport == "udp" else port
         return self._datagrams.local_host(there) if there else self._datagrams.address(version)[0], port
+
+    def _seen_as(self, hop: Hop, host: str, port: int) -> None:
+        """Whoever is asked over UDP says from where: that is the address by which it can ask us."""
+        if hop.transport == "udp" and not self._closed:
+            self._seen.note(hop, (host, port), ours=self._local_address(hop))
+
+    def _seen_by(self, hop: Hop) -> Address | None:
+        """For our Contact alone: it says nothing of other ports, and Via says what we believe ourselves."""
+        if hop.transport != "udp" or self._reached.host or self._is_near(hop):
+            return None
+        return self._seen.by(hop)
+
+    def _local_address(self, hop: Hop) -> Address:
+        """The address of this machine that datagrams to the other end of `hop` leave from."""
+        there, versions = self._address_of(hop), self._datagrams.versions
+        version = version_of(there) if there and version_of(there) in versions else versions[0]
+        host, port = self._datagrams.address(version)
+        return (self._datagrams.local_host(there) if there else host), port
 
     def _address_of(self, hop: Hop) -> str:
         """The address of a hop, where it is known; else nothing."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trunkline.sip.fields import BRANCH_MAGIC
-from trunkline.sip.hop import Hop, answer_hop, host_text
+from trunkline.sip.hop import Hop, answer_hop, host_text, is_address
 from trunkline.sip.message import Request, Response
 from trunkline.sip.timers import Timers
 from trunkline.sip.transaction import (
@@ -39,10 +39,12 @@ class Identity:
     user: str
     address: Callable[[Hop], tuple[str, int]]
     software: str = "Trunkline"
+    seen: Callable[[Hop], tuple[str, int] | None] = lambda _: None
+    """By which address the other end of a hop says that it sees us, where that is not `address`."""
 
     def contact(self, hop: Hop, user: str = "") -> str:
         """The Contact to give to the other end of this hop; `user` in place of our own."""
-        host, port = self.address(hop)
+        host, port = self.seen(hop) or self.address(hop)
         transport = "" if hop.transport == "udp" else f";transport={hop.transport}"
         return f"<sip:{user or self.user}@{host_text(host)}:{port}{transport}>"
 
@@ -55,6 +57,8 @@ class TransactionLayer:
         self.token = token
         self.streams = False
         """Whether TCP can be used: requests too large for a datagram then go that way."""
+        self.seen_as: Callable[[Hop, str, int], None] = lambda _, __, ___: None
+        """Told by which address the other end of a hop sees us, as its responses say (RFC 3581)."""
         self.timers = Timers()
         self.outbox: deque[tuple[bytes, Hop]] = deque()
         self.clients: dict[object, Transaction] = {}
@@ -125,6 +129,14 @@ class TransactionLayer:
     def client_for(self, response: Response) -> Transaction | None:
         """The transaction that this response answers."""
         return self.clients.get(client_key(response))
+
+    def note_via(self, response: Response, hop: Hop) -> None:
+        """What the other end wrote into our Via: the address and port that our request came from."""
+        via = response.via
+        port = via.params.get("rport") or ""
+        host = (via.params.get("received") or via.host).strip("[]")
+        if is_address(host) and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536:
+            self.seen_as(hop, host, int(port))
 
     def server_for(self, request: Request) -> Transaction | None:
         """The transaction that this request repeats, or that this ACK acknowledges."""

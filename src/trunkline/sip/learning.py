@@ -29,6 +29,8 @@ class OutsideAddress:
     def __init__(self, clock: Clock, datagrams: Datagrams, locate: Callable[[Uri], Awaitable[Hop]]) -> None:
         self.learned: dict[int, Address] = {}
         """Our address from outside, by family: 4, 6."""
+        self.server: Address | None = None
+        """Who answered last; None where nobody does."""
         self.moved: Callable[[], None] = lambda: None
         """Told when it is another one than before."""
         self._clock = clock
@@ -36,6 +38,7 @@ class OutsideAddress:
         self._locate = locate
         self._task: asyncio.Task[None] | None = None
         self._binding: Binding | None = None
+        self._asked: Address = "", 0
         self._told = asyncio.Event()
 
     async def begin(self, server: str) -> None:
@@ -73,6 +76,7 @@ class OutsideAddress:
 
     async def _ask(self, place: Hop) -> None:
         binding = self._binding = Binding(self._clock.now())
+        self._asked = place.host, place.port
         while self._binding is binding:
             try:
                 self._datagrams.send(binding.request, place.host, place.port)
@@ -80,6 +84,7 @@ class OutsideAddress:
                 logger.debug("stun", error=str(error))
             await self._clock.sleep(max(0.0, binding.due - self._clock.now()))
             if not binding.again(self._clock.now()):
+                self.server = None
                 break
 
     def receive(self, data: bytes) -> bool:
@@ -95,6 +100,7 @@ class OutsideAddress:
         if address is None:
             return False
         self._binding = None
+        self.server = self._asked
         version = version_of(address[0])
         before = self.learned.get(version)
         if before != address:

@@ -114,9 +114,12 @@ class Terms:
         *,
         session_id: int,
         policy: MediaPolicy | None = None,
+        report_port: int = 0,
     ) -> None:
+        """`report_port`: where reports are received, if not at the port after `port`."""
         self._host = host
         self._port = port
+        self._report_port = report_port
         self._codecs = codecs
         self._policy = policy or MediaPolicy()
         self._session_id = str(session_id)
@@ -137,7 +140,7 @@ class Terms:
 
     def move(self, host: str, port: int) -> None:
         """Our media is received elsewhere from now on: tell with the next offer or answer."""
-        self._host, self._port = host, port
+        self._host, self._port, self._report_port = host, port, 0
 
     def offer(self, *, hold: bool = False) -> bytes:
         """Our offer: for an INVITE, a re-INVITE, or a 200 to an INVITE without one. Sections that were
@@ -153,6 +156,7 @@ class Terms:
             attributes=(
                 *codec_attributes(codecs),
                 *(("crypto", str(crypto)) for crypto in self._our_cryptos()),
+                *self._reports(),
                 *((("rtcp-mux", ""),) if policy.rtcp_mux else ()),
                 *((("rtcp-xr", _XR),) if policy.xr else ()),
                 ("ptime", str(policy.ptime_ms)),
@@ -164,6 +168,10 @@ class Terms:
         sections[self._audio] = media
         self._offered = self._describe(tuple(sections))
         return self._print(self._offered)
+
+    def _reports(self) -> tuple[tuple[str, str], ...]:
+        """Where reports are received, where that has to be said (RFC 3605)."""
+        return (("rtcp", str(self._report_port)),) if self._report_port not in (0, self._port + 1) else ()
 
     def _protocol(self) -> str:
         """Within a call it stays what both ends have agreed on: whoever speaks RTP/SAVP may take nothing
@@ -285,6 +293,7 @@ class Terms:
             attributes=(
                 *codec_attributes(codecs),
                 *((("crypto", str(Crypto(keys.tag, keys.suite, keys.ours))),) if keys else ()),
+                *self._reports(),
                 *((("rtcp-mux", ""),) if agreement.rtcp_mux else ()),
                 *((("rtcp-xr", _XR),) if agreement.xr else ()),
                 ("ptime", str(self._policy.ptime_ms)),

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from trunkline.errors import ConfigError, ParseError
+from trunkline.sip.hop import Hop
 from trunkline.sip.uri import parse_uri
+
+_PLACES = 1_024
+"""Places that it is remembered of how they see us; the one not heard of for longest goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,26 @@ class Reached:
             return False
         address = ipaddress.ip_address(host.partition("%")[0])
         return any(address in ipaddress.ip_network(network, strict=False) for network in self.local)
+
+
+class SeenAs:
+    """By which address and port each place sees us, as its responses say (`received`, `rport`: RFC 3581)."""
+
+    def __init__(self) -> None:
+        self._by: dict[Hop, tuple[str, int]] = {}
+
+    def note(self, hop: Hop, address: tuple[str, int], *, ours: tuple[str, int]) -> None:
+        """`hop` sees us at `address`; `ours`: the one that this machine has. The same: nothing is between."""
+        key = hop._replace(flow=0)
+        self._by.pop(key, None)
+        if address != ours and (":" in address[0]) == (":" in ours[0]):
+            if len(self._by) >= _PLACES:
+                del self._by[next(iter(self._by))]
+            self._by[key] = address
+
+    def by(self, hop: Hop) -> tuple[str, int] | None:
+        """None where it sees us as we are, or has not said."""
+        return self._by.get(hop._replace(flow=0))
 
 
 @lru_cache(maxsize=1024)

@@ -96,6 +96,12 @@ class Registration:
         self._asked = False
         """Whether a REGISTER of ours waits for its answer."""
         self._registered = False
+        self._told = ""
+        """The Contact of the last REGISTER."""
+        self._granted_to = ""
+        """The Contact that the registrar has; empty where none."""
+        self._corrected = False
+        """Whether the last REGISTER only told another Contact than the one before."""
         self._stopping = False
         self._ended = False
 
@@ -140,7 +146,10 @@ class Registration:
         headers.add("To", f"<{self.account.address}>")
         headers.add("Call-ID", self._call_id)
         headers.add("CSeq", f"{self._next_seq()} REGISTER")
-        headers.add("Contact", f"{self._contact()};expires={expires}")
+        self._told = self._contact()
+        headers.add("Contact", f"{self._told};expires={expires}")
+        if self._granted_to not in ("", self._told):
+            headers.add("Contact", f"{self._granted_to};expires=0")  # Nobody is there any more.
         headers.add("Expires", str(expires))
         headers.add("User-Agent", self._layer.identity.software)
         request = Request(headers, method="REGISTER", uri=str(self.account.registrar))
@@ -180,9 +189,16 @@ class Registration:
             return
         self._failures = 0
         self._registered = True
+        self._granted_to = self._told
         if self._stopping:
             self._send(0, at)
             return
+        if self._contact() != self._told and not self._corrected:
+            # Its answer says by which address it sees us (RFC 3581). Once: some NATs change it each time.
+            self._corrected = True
+            self._send(self._expires, at)
+            return
+        self._corrected = False
         # Early enough that a REGISTER which times out can be sent once more in time.
         again = max(granted / 2, granted - 2 * T64)
         self._wait(again, at)
@@ -191,7 +207,7 @@ class Registration:
     def _binding(self, response: Response, asked: int) -> tuple[int, int]:
         """For how long our Contact counts, and how many there are (§10.2.4)."""
         otherwise = _seconds(response, "Expires") if "Expires" in response.headers else asked
-        ours = parse_name_address(self._contact()).uri
+        ours = parse_name_address(self._told).uri
         try:
             contacts = [parse_name_address(value) for value in response.headers.items("Contact")]
         except ParseError:

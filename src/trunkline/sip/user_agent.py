@@ -200,6 +200,7 @@ class UserAgent:
         if transaction is not None:
             if source.reliable and isinstance(transaction.owner, Session):
                 transaction.owner.came_by(source)
+            self.layer.note_via(response, transaction.hop)
             transaction.receive(response, at)
             return
         session = self.sessions.get((response.call_id, response.from_.tag, response.to.tag))
