@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from legs.test_sip_trunking import exchange
 from test_cli_calls import LIMIT, serving, trunkline
+from trunkline.cli.sip import _dial
+from trunkline.legs.sip_settings import SipSettings
 from trunkline.sip.message import Request, Response, respond
 from trunkline.sip.parse import parse_message
 
@@ -48,6 +51,20 @@ def test_dialling_the_test_lines_of_a_service(tmp_path: Path) -> None:
         assert (status, result["transfer"]) == (1, "declined")
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "result", "cause"),
+    [(503, 'Q.850;cause=17;text="User busy"', "busy", 17), (486, "SIP;cause=600", "busy", 0)],
+)
+async def test_the_cause_of_the_telephone_network_is_told(
+    status: int, reason: str, result: str, cause: int
+) -> None:
+    async with exchange(status) as trunk:
+        trunk.headers = (("Reason", reason),)
+        settings = SipSettings(bind="udp:127.0.0.1:0")
+        found = await _dial(settings, [f"sip:+1555@{trunk.server}"], "", ("", ""), None, "")
+        assert (found.result, found.status, found.cause) == (result, status, cause)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -357,3 +359,52 @@ async def test_settings_that_cannot_be_are_the_owners_mistake(settings: dict[str
     with pytest.raises(ConfigError):
         async with offered(**settings):
             pass
+
+
+# --- strangers --------------------------------------------------------------------------------------
+
+
+async def test_a_strangers_flood_is_counted_and_not_looked_at() -> None:
+    async with offered(allow=("192.0.2.1",)) as server:
+        loop = asyncio.get_running_loop()
+        dropped = server._endpoint.agent.dropped
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.setblocking(False)
+            host, port = server.address
+            async with asyncio.timeout(20):
+                while not dropped["flood"]:
+                    via = f"Via: SIP/2.0/UDP {host};branch=z9hG4bK{secrets.token_hex(8)}"
+                    data = f"OPTIONS sip:mrcp@{host} SIP/2.0\r\n{via}\r\n\r\n"
+                    await loop.sock_sendto(stranger, data.encode(), (host, port))
+                    await asyncio.sleep(0)  # for it to read
+
+
+async def test_whoever_may_use_the_engines_is_never_taken_for_a_flood() -> None:
+    async with offered() as server:
+        assert server._endpoint._is_known("127.0.0.1")
+        assert not server._endpoint._is_known("192.0.2.1")
+
+
+async def test_a_strangers_connection_is_ended_at_once() -> None:
+    async with offered(allow=("192.0.2.1",), control_port=0) as server:
+        host, port = server._control.sockets[0].getsockname()[:2]
+        reader, writer = await asyncio.open_connection(host, port)
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(20):
+                assert await reader.read(1) == b""
+        writer.close()
+        assert not server._connections
+
+
+async def test_no_more_connections_are_held_than_channels_could_need() -> None:
+    async with offered(max_channels=1) as server:
+        host, port = server._control.sockets[0].getsockname()[:2]
+        held = [await asyncio.open_connection(host, port) for _ in range(17)]
+        await until(lambda: len(server._connections) == 17)
+        reader, writer = await asyncio.open_connection(host, port)
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(20):
+                assert await reader.read(1) == b""
+        for _, each in [*held, (reader, writer)]:
+            each.close()

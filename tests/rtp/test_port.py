@@ -247,3 +247,11 @@ async def test_it_cannot_start_before_it_is_configured() -> None:
             await port.send_dtmf("1")
     finally:
         await port.close()
+
+
+async def test_what_this_machine_would_not_send_is_counted() -> None:
+    async with two_ports() as (one, _):
+        # A broadcast, which a socket may not send that did not ask to.
+        one.configure(PCMU, remote=("255.255.255.255", 4000))
+        one.start(lambda _: None, lambda _: LOUD)
+        await until(lambda: one.quality().send_errors >= 2)

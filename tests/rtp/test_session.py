@@ -259,3 +259,15 @@ def test_counts_survive_another_codec() -> None:
     ]
     assert len(times) == 3
     assert all(0 < b - a < 0.03 for a, b in pairwise(times))
+
+
+def test_packets_that_cannot_be_decoded_are_counted_and_heard_as_lost() -> None:
+    session = new(codec="L16", payload_type=97)
+    heard: list[Frame] = []
+    for number in range(10):
+        payload = bytes(640 if number != 5 else 639)  # half a sample is none
+        admitted = session.admit(bytes(Packet(97, number, number * 320, 9, payload)), PEER, 100 + number / 50)
+        assert admitted is not None
+        heard += session.hear(*admitted, 100 + number / 50)
+    assert session.quality().undecodable == 1
+    assert [frame.concealed for frame in heard].count(True) == 1

@@ -13,6 +13,7 @@ from trunkline.call.service import CallService
 from trunkline.errors import ConfigError
 from trunkline.mrcp.codecs import codecs_named
 from trunkline.mrcp.server import MrcpServer, Resource, ServerChannel
+from trunkline.sip.flood import FloodLimit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -44,6 +45,7 @@ async def open_mrcp(service: CallService, settings: MrcpSettings) -> AsyncIterat
         rtp_ports=settings.rtp_ports,
         control_port=settings.control_port,
         max_channels=settings.max_channels,
+        flood=FloodLimit(service.settings.sip.stranger_rate, service.settings.sip.strangers_rate),
     )
     try:
         yield server

@@ -28,6 +28,8 @@ class DialResult:
 
     result: str = ""
     status: int = 0
+    cause: int = 0
+    """The telephone network's, by Q.850, of the refusal or of their BYE; 0: none was told."""
     what: str = ""
     target: str = ""
     codec: str = ""
@@ -137,6 +139,7 @@ async def _dial(
                     await _hold(leg, result, hangup_after, refer)
                 except CallNotTaken as refused:
                     result.result, result.status, result.what = refused.why, refused.status, refused.what
+                    result.cause = refused.cause
                     if refused.verdict is Verdict.FAIL_OVER:
                         continue
                 break
@@ -153,6 +156,7 @@ async def _hold(leg: SipLeg, result: DialResult, hangup_after: float | None, ref
 
     from trunkline.cli.running import stopped_by_signals
     from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp
+    from trunkline.sip.not_taken import cause_of
 
     async def listen() -> None:
         async for event in leg.events():
@@ -167,6 +171,7 @@ async def _hold(leg: SipLeg, result: DialResult, hangup_after: float | None, ref
                     _note(f"DTMF: {event.digit}")
                 case HungUp():
                     result.ended_by = "them"
+                    result.cause = cause_of(event.reason)
 
     async with stopped_by_signals(lambda: _note("hanging up")) as stop:
         listening = asyncio.create_task(listen(), name="listen")

@@ -78,6 +78,10 @@ class MediaQuality:
     """What the other end says of the sound that we send."""
     srtp: str = ""
     """What encrypts it; empty for nothing."""
+    undecodable: int = 0
+    """Packets received whose sound could not be made out."""
+    send_errors: int = 0
+    """Packets that this machine would not take for sending (no route, a full buffer)."""
 
 
 class TransferResult(StrEnum):

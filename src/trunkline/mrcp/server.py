@@ -23,12 +23,15 @@ from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
 from trunkline.sip.datagrams import LISTEN_ELSEWHERE
 from trunkline.sip.endpoint import SipEndpoint, parse_bind
+from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop
 from trunkline.sip.sdp_codecs import Codec
 from trunkline.sip.session import Session
 from trunkline.sip.signals import Ended, Incoming, Reoffered, Signal
 
 _CLOSE_WITHIN = 1.0
+_BESIDE_CHANNELS = 16
+"""TCP connections that may be open beside one for each channel: clients leave after their call."""
 
 logger = structlog.get_logger("mrcp")
 
@@ -121,6 +124,7 @@ class MrcpServer:
         pacer: Pacer,
         make: MakeResource,
         codecs: Sequence[Codec],
+        accepts: Callable[[str], bool],
         rtp_ports: tuple[int, int],
         max_channels: int,
     ) -> None:
@@ -128,6 +132,7 @@ class MrcpServer:
         self._pacer = pacer
         self._make = make
         self._codecs = codecs
+        self._accepts = accepts
         self._rtp_ports = rtp_ports
         self._max_channels = max_channels
         self._endpoint: SipEndpoint
@@ -136,6 +141,7 @@ class MrcpServer:
         self._channels: dict[str, tuple[ServerChannel, Resource]] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._turned_away = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._closing = False
@@ -153,12 +159,15 @@ class MrcpServer:
         rtp_ports: tuple[int, int] = (0, 0),
         control_port: int = 0,
         max_channels: int = 100,
+        flood: FloodLimit | None = None,
     ) -> MrcpServer:
         """Listen for SIP at `bind` and for MRCP at `control_port` of the same host. `accepts`: whether calls
-        from an address are taken. Raises `ConfigError`, `SipError`."""
-        server = cls(clock, pacer, make, codecs, rtp_ports, max_channels)
-        server._endpoint = await SipEndpoint.open(bind, clock, server._on_signal, user="mrcp")
+        and connections from an address are taken; `flood`: how much SIP all others may send, who are only
+        told that they may not call. Raises `ConfigError`, `SipError`."""
+        server = cls(clock, pacer, make, codecs, accepts, rtp_ports, max_channels)
+        server._endpoint = await SipEndpoint.open(bind, clock, server._on_signal, user="mrcp", flood=flood)
         server._endpoint.agent.accepts = lambda hop: accepts(hop.host)
+        server._endpoint.trust(accepts)
         _, host, _ = parse_bind(bind)
         try:
             server._control = await asyncio.start_server(server._connected, host, control_port)
@@ -283,6 +292,16 @@ class MrcpServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        peer = writer.get_extra_info("peername")
+        most = self._max_channels + _BESIDE_CHANNELS
+        if not peer or not self._accepts(peer[0]) or len(self._connections) >= most or self._closing:
+            self._turned_away += 1
+            if (
+                self._turned_away & (self._turned_away - 1) == 0
+            ):  # the 1st, 2nd, 4th, 8th …: a flood is few lines
+                logger.warning("connections turned away", in_all=self._turned_away)
+            writer.transport.abort()
+            return
         connection = Connection(reader, writer, lambda message: self._take(connection, message))
         self._connections[task] = connection
         try:

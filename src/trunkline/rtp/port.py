@@ -251,7 +251,7 @@ class MediaPort:
 
     def quality(self) -> Quality:
         """How the media did so far."""
-        return self._session.quality(self._gap_p99())
+        return replace(self._session.quality(self._gap_p99()), send_errors=self.send_errors)
 
     async def close(self) -> None:
         """Say goodbye, free the ports, stop ticking. May be called more than once."""

@@ -37,6 +37,10 @@ class Quality:
     refused: int = 0
     srtp: str = ""
     """The suite that protects it; empty for plain RTP."""
+    undecodable: int = 0
+    """Packets received whose sound could not be made out."""
+    send_errors: int = 0
+    """Packets and reports that this machine would not take for sending."""
     recovered_ms: float = 0.0
     """Sound of lost packets that the ones after them carried too."""
     burst_loss: float = 0.0

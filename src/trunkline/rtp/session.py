@@ -344,6 +344,7 @@ class RtpSession:
             strangers=self.latch.strangers,
             refused=self._srtp.refused if self._srtp is not None else 0,
             srtp=self._srtp.suite if self._srtp is not None else "",
+            undecodable=counts.undecodable,
             recovered_ms=counts.recovered_seconds * 1000,
             burst_loss=bursts.burst_loss,
             burst_ms=bursts.burst_packets * packet_ms,

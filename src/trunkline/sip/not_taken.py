@@ -124,5 +124,10 @@ def cause_in(response: Response) -> int:
         values = response.headers.items("Reason")
     except ParseError:
         values = response.headers.all("Reason")
-    found = next((found for value in values if (found := _CAUSE.match(value))), None)
+    return next((cause for value in values if (cause := cause_of(value))), 0)
+
+
+def cause_of(reason: str) -> int:
+    """The Q.850 cause that one Reason says, of a response or a BYE; 0 where it says none."""
+    found = _CAUSE.match(reason)
     return int(found[1]) if found is not None else 0

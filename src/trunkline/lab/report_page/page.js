@@ -111,6 +111,7 @@ function about() {
   const share = m.packets_received ? ((100 * m.packets_lost) / (m.packets_received + m.packets_lost)).toFixed(2) + " %" : null;
   facts("media", [["Codec", m.codec], ["Packets sent", m.packets_sent], ["Packets received", m.packets_received],
     ["Lost", m.packets_lost === undefined ? null : m.packets_lost + (share ? " (" + share + ")" : "")], ["Late", m.packets_late], ["Doubled", m.packets_doubled],
+    ["Not decodable", m.undecodable || null], ["Not sent", m.send_errors || null],
     ["Concealed", m.concealed_ms === undefined ? null : Math.round(m.concealed_ms) + " ms"], ["Jitter", m.jitter_ms === undefined ? null : m.jitter_ms.toFixed(1) + " ms"],
     ["Round trip", m.round_trip_ms === null || m.round_trip_ms === undefined ? null : m.round_trip_ms.toFixed(1) + " ms"],
     ["Send gap p99", m.send_gap_p99_ms ? m.send_gap_p99_ms.toFixed(1) + " ms" : null]]);
