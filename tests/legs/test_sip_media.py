@@ -105,7 +105,7 @@ async def test_wide_band_stays_wide_up_to_the_listener(codec: str, rate: int) ->
         assert {(frame.rate, len(frame.pcm)) for frame in heard} == {(rate, frame_bytes(rate))}
         assert called.quality().codec == codec
         assert calling.quality().packets_sent < 2 * called.quality().packets_received + 10
-        await asyncio.wait_for(calling.send_dtmf("5"), 5)
+        await calling.send_dtmf("5")  # It has a limit of its own.
         await calling.hang_up()
 
 

@@ -33,7 +33,7 @@ async def sipp(folder: Path, scenario: str, port: int, *arguments: str) -> Async
     """SIPp playing one of our scenarios. On leaving, it must have ended well."""
     program = await asyncio.create_subprocess_exec(
         "sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin",
-        "-timeout", "20s", "-timeout_error", "-trace_err",
+        "-timeout", "60s", "-timeout_error", "-trace_err",
         "-error_file", str(folder / "errors.log"), *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -57,7 +57,7 @@ async def phone() -> AsyncIterator[SipService]:
     pacer.start()
     service = await SipService.open(SipSettings(bind="udp:127.0.0.1:0"), clock, pacer)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(75):
             yield service
             # Both ends have had their say, so nothing waits here any more.
             while service.active:
