@@ -141,6 +141,30 @@ async def test_a_contact_that_is_a_name_is_found_for_what_follows_in_the_call(pl
         assert ("A", "phone.example") in names.asked
 
 
+async def test_a_call_ends_by_the_next_server_of_its_name_where_connections_broke(place: str) -> None:
+    """Where the INVITE went nobody listens any more, nor at the first address of the name in the Contact."""
+    async with name_server({("A", "phone.example"): ["127.0.0.2", "127.0.0.1"]}) as names:
+        named = SipSettings(
+            bind=f"udp:{place}",
+            user="two",
+            advertised_host="phone.example",
+            advertised_media_host="127.0.0.1",
+        )
+        caller = SipSettings(bind="udp:127.0.0.1:0", nameservers=(names.address,))
+        async with two_phones(caller, named) as (one, two):
+            calling = await one.dial(f"sip:two@{place};transport=tcp")
+            called = await next_call(two)
+            await called.answer()
+            await calling.answer()
+            dialog = calling.session.dialog
+            assert dialog is not None
+            assert dialog.by is not None
+            dialog.by = Hop("tcp", "127.0.0.3", port_of(place), 999_999)
+            await calling.hang_up()
+            assert isinstance((await all_events(called))[-1], HungUp)
+            assert [hop[1] for hop in one._endpoint.resolver.bench._until] == ["127.0.0.2"]
+
+
 async def test_registration_moves_to_the_next_server_when_one_is_out_of_order() -> None:
     async with exchange(500) as registrar, exchange(500) as broken:
         broken.register_status = 503

@@ -10,9 +10,11 @@ from sip.server import HOP, Server
 from sip.wire import ANSWER, OFFER, Ids
 from trunkline.errors import SipError
 from trunkline.sip.dtmf_relay import key_in, relay_of
+from trunkline.sip.hop import Hop
 from trunkline.sip.layer import Identity
+from trunkline.sip.parse import parse_message
 from trunkline.sip.session import Session
-from trunkline.sip.signals import Ended, Pressed, Reoffered
+from trunkline.sip.signals import Changed, Ended, Pressed, Reoffered
 from trunkline.sip.uri import parse_uri
 from trunkline.sip.user_agent import UserAgent
 
@@ -151,3 +153,91 @@ def test_the_reason_of_their_bye_is_told() -> None:
     assert ended.reason == 'Q.850;cause=16;text="Normal"'
     with pytest.raises(SipError):
         session.within("INFO")
+
+
+# --- servers that are gone (RFC 3263 section 4.3) ---------------------------------------------------
+
+
+def named() -> tuple[Server, Session]:
+    """A call whose other end is reached by a name."""
+    server, session = call_up()
+    assert session.dialog is not None
+    session.dialog.target = parse_uri("sip:them@pbx.example")
+    return server, session
+
+
+def test_a_bye_that_nobody_answers_goes_to_the_next_server_of_that_name() -> None:
+    server, session = named()
+    asked: list[Hop] = []
+
+    def another(hop: Hop) -> bool:
+        asked.append(hop)
+        return True
+
+    server.agent.layer.another = another
+    session.hang_up(0.0)
+    first = server.take()
+    server.wait(31.9)
+    server.agent.outbox.clear()
+    server.wait(32.1)
+    second = server.take()
+    assert asked == [Hop("udp", "pbx.example", 0)]
+    assert (second.method, second.cseq) == ("BYE", first.cseq)
+    assert second.via.params["branch"] != first.via.params["branch"]
+    server.answer(second, 200)
+    (ended,) = server.agent.signals
+    assert isinstance(ended, Ended)
+    server.wait(40.0)
+    assert len(server.agent.layer) == 0
+
+
+def test_three_servers_are_asked_at_most_and_none_where_there_is_no_other() -> None:
+    for others, asked in [(True, 3), (False, 1)]:
+        server, session = named()
+        server.agent.layer.another = lambda _, others=others: others  # type: ignore[misc]
+        session.hang_up(0.0)
+        server.wait(200.0)
+        branches = {
+            parse_message(data).via.params["branch"] for data, _ in server.agent.outbox if b"BYE" in data
+        }
+        assert len(branches) == asked
+        assert isinstance(server.agent.signals[-1], Ended)
+        assert len(server.agent.layer) == 0
+
+
+def test_an_update_that_cannot_be_sent_goes_to_the_next_server_and_the_call_goes_on() -> None:
+    server, session = named()
+    server.agent.layer.another = lambda _: True
+    session.change(OFFER, 1.0)
+    server.take()
+    server.agent.unreachable(Hop("udp", "pbx.example", 0), 1.0)
+    again = server.take()
+    server.answer(again, 200, ("Contact", "<sip:them@192.0.2.9>"), SDP, body=ANSWER)
+    assert [type(signal) for signal in server.agent.signals] == [Changed]
+    assert session.is_up
+
+
+@pytest.mark.parametrize(
+    ("by", "target", "tried"),
+    [
+        (Hop("tcp", "192.0.2.7", 5060, 3), "sip:them@192.0.2.9;transport=tcp", "192.0.2.9"),
+        (Hop("tls", "192.0.2.7", 5061, 3), "sip:them@192.0.2.9", None),
+        (Hop("tcp", "192.0.2.9", 5060, 3), "sip:them@192.0.2.9;transport=tcp", None),
+    ],
+)
+def test_a_connection_that_broke_is_given_up_for_the_target_but_never_for_less_secrecy(
+    by: Hop, target: str, tried: str | None
+) -> None:
+    server, session = call_up()
+    assert session.dialog is not None
+    session.dialog.by, session.dialog.target = by, parse_uri(target)
+    session.hang_up(1.0)
+    assert server.take().method == "BYE"
+    server.agent.unreachable(by, 1.0)
+    if tried is None:
+        assert server.nothing_more()
+        assert isinstance(server.agent.signals[-1], Ended)
+    else:
+        data, hop = server.agent.outbox.popleft()
+        assert data.startswith(b"BYE ")
+        assert hop.host == tried

@@ -17,6 +17,8 @@ from trunkline.sip.transaction import Do, Transaction, Upward
 
 LARGEST_DATAGRAM = 1_300
 """Bytes; a larger request goes over TCP first, since it might be cut on its way (RFC 3261 §18.1.1)."""
+_MOST_SERVERS = 3
+"""Servers that one request is sent to, where the first does not take it."""
 _MOST_TRIES = 5
 """Times one request is sent in all: two proxies and the far end may each challenge it, one may go stale."""
 
@@ -30,6 +32,11 @@ def _never(_: Response, __: Request) -> bool:
     return False
 
 
+def _nowhere(_: Do) -> Hop | None:
+    """There is no other place to send it to."""
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class _Question:
     """One request on its way, through however many transactions."""
@@ -40,8 +47,11 @@ class _Question:
     begun: Callable[[Transaction], None]
     wanted: Callable[[], bool]
     amend: Callable[[Response, Request], bool]
+    elsewhere: Callable[[Do], Hop | None]
     answered: set[tuple[int, str]]
     tries: int = 1
+    servers: int = 1
+    """How many it was sent to."""
     datagrams: bool = False
     """Whether TCP was tried in vain."""
 
@@ -65,14 +75,16 @@ class Asking:
         begun: Callable[[Transaction], None] = _nothing,
         wanted: Callable[[], bool] = lambda: True,
         amend: Callable[[Response, Request], bool] = _never,
+        elsewhere: Callable[[Do], Hop | None] = _nowhere,
     ) -> Transaction:
         """Send `request`. `up` hears what comes of it, challenges that can be answered left out. `seq`
         gives the next CSeq number; `begun` is told of each transaction that takes the first one's place;
         where `wanted` says no, nothing is asked again. `amend` may change a request that was refused so
-        that it is worth asking once more (422)."""
+        that it is worth asking once more (422). `elsewhere` gives another place to send it to, where nobody
+        answers at this one (`TIMEOUT`) or it cannot be sent there (RFC 3263 §4.3)."""
         if self._answers is not None:
             self._answers.sign(request)
-        question = _Question(up, owner, seq, begun, wanted, amend, set())
+        question = _Question(up, owner, seq, begun, wanted, amend, elsewhere, set())
         return self._begin(request, hop, question, at)
 
     def _begin(self, request: Request, hop: Hop, question: _Question, at: float) -> Transaction:
@@ -87,6 +99,9 @@ class Asking:
                 question.datagrams = True
                 again = _by_another_way(transaction.request, self._layer.via(hop))
                 question.begun(self._begin(again, hop, question, when))
+            elif do in (Do.UNREACHABLE, Do.TIMEOUT) and (other := self._other(do, question)) is not None:
+                again = _by_another_way(transaction.request, self._layer.via(other))
+                question.begun(self._begin(again, other, question, when))
             elif isinstance(message, Response) and self._may_answer(message, question):
                 question.begun(self._again(transaction.request, hop, question, when))
             elif isinstance(message, Response) and (better := self._amended(transaction, message, question)):
@@ -95,6 +110,13 @@ class Asking:
                 question.up(transaction, message, do, when)
 
         return self._layer.request(request, by, heard, at, owner=question.owner)
+
+    @staticmethod
+    def _other(do: Do, question: _Question) -> Hop | None:
+        if question.servers >= _MOST_SERVERS or not question.wanted():
+            return None
+        question.servers += 1
+        return question.elsewhere(do)
 
     def _may_answer(self, response: Response, question: _Question) -> bool:
         return (

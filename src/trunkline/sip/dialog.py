@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trunkline.errors import ParseError
@@ -70,6 +71,20 @@ class Dialog:
         if self.by is not None:
             return self.by
         return hop_to(self.route[0].uri if self.route else self.target)
+
+    def elsewhere(self, broken: bool, another: Callable[[Hop], bool]) -> Hop | None:
+        """Where a request of this dialog is sent next that came to nothing (RFC 3263 §4.3). `broken`: it
+        could not be sent; then the connection that the dialog came about over is given up for what its route
+        or target says, by the same transport. After that the next server of that name, where `another` has
+        one."""
+        if broken and self.by is not None:
+            before, self.by = self.by, None
+            if self.hop.transport != before.transport:
+                self.by = before  # From TLS nothing goes on in the clear.
+                return None
+            if self.hop[:3] != before[:3]:
+                return self.hop
+        return self.hop if self.by is None and another(self.hop) else None
 
     def accept_seq(self, request: Request) -> bool:
         """Note the number of a request; False where it is older than one seen (§12.2.2)."""

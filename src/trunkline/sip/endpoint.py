@@ -37,6 +37,8 @@ _WAITING = 16
 """Datagrams that wait for one name to be looked up."""
 _LOOKUPS = 256
 """Names that are looked up at once; what is to go to more is not sent."""
+_LED = 1_024
+"""Names that it is remembered of which of their servers is in use; all are forgotten when there are more."""
 _REPORT_SECONDS = 60.0
 Tap = Callable[[str, tuple[str, int], tuple[str, int], bytes], None]
 """Told of a message: its transport, source, target and bytes."""
@@ -82,6 +84,9 @@ class SipEndpoint:
         self._outside = OutsideAddress(clock, datagrams, self.locate)
         self._seen = SeenAs()
         self.agent.layer.seen_as = self._seen_as
+        self._led: dict[Hop, Hop] = {}
+        """Where names led that something was sent to."""
+        self.agent.layer.another = self._another
         self._settling = False
         self.tap: Tap | None = None
         """Told of each message, as it goes and as it came."""
@@ -343,6 +348,10 @@ class SipEndpoint:
 
     def _transmit(self, data: bytes, hop: Hop, place: Hop) -> None:
         """Send what is for `hop` to `place`, where that was found to be."""
+        if place is not hop:
+            if len(self._led) >= _LED:
+                self._led.clear()
+            self._led[hop._replace(flow=0)] = place
         if self.tap is not None:
             peer = self._connections.peer(hop) if hop.reliable else None
             self.tap(hop.transport, self._own_address(hop), peer or place[1:3], data)
@@ -389,6 +398,11 @@ class SipEndpoint:
         if (learned := self._outside.learned.get(version)) and not (there and is_private(there)):
             return learned[0], learned[1] if hop.transport == "udp" else port
         return self._datagrams.local_host(there) if there else self._datagrams.address(version)[0], port
+
+    def _another(self, hop: Hop) -> bool:
+        """Nothing comes of what is sent to this hop: whether its name has another server."""
+        key = hop._replace(flow=0)
+        return not is_address(hop.host) and self.resolver.another(key, self._led.get(key))
 
     def _seen_as(self, hop: Hop, host: str, port: int) -> None:
         """Whoever is asked over UDP says from where: that is the address by which it can ask us."""

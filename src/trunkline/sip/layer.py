@@ -59,6 +59,8 @@ class TransactionLayer:
         """Whether TCP can be used: requests too large for a datagram then go that way."""
         self.seen_as: Callable[[Hop, str, int], None] = lambda _, __, ___: None
         """Told by which address the other end of a hop sees us, as its responses say (RFC 3581)."""
+        self.another: Callable[[Hop], bool] = lambda _: False
+        """Told that the server which a hop leads to does not answer; says whether it leads to another."""
         self.timers = Timers()
         self.outbox: deque[tuple[bytes, Hop]] = deque()
         self.clients: dict[object, Transaction] = {}

@@ -74,6 +74,14 @@ class Resolver:
             return None
         return self.bench.sort(known[0], now)[0]
 
+    def another(self, hop: Hop, place: Hop | None) -> bool:
+        """The server at `place`, where this hop led last, does not answer (None: nothing was sent yet). Gives
+        whether there is one that does, as far as is known."""
+        found, now = self._places.get(hop, ([], 0.0))[0], self._clock.now()
+        if place is not None and place in found and not self.bench.is_out(place, now):
+            self.bench.failed(place, now)
+        return any(not self.bench.is_out(other, now) for other in found)
+
     async def _find(self, finding: Finding, host: str) -> list[Hop]:
         try:
             async with asyncio.timeout(_FIND_SECONDS):

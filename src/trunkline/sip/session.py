@@ -253,7 +253,15 @@ class Session:
         dialog = self._talking
         assert dialog is not None
         return self.asking.ask(
-            request, dialog.hop, up, at, owner=self, seq=dialog.next_seq, begun=begun, amend=amend
+            request,
+            dialog.hop,
+            up,
+            at,
+            owner=self,
+            seq=dialog.next_seq,
+            begun=begun,
+            amend=amend,
+            elsewhere=lambda do: dialog.elsewhere(do is Do.UNREACHABLE, self.layer.another),
         )
 
     def request(self, request: Request, transaction: Transaction, at: float) -> None:
