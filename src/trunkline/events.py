@@ -415,6 +415,8 @@ class GenerationDone(Event):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    others: dict[str, list[int]] = field(default_factory=dict)
+    """Of these tokens those of other models than `GenerationStarted` names: input, output and cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +473,19 @@ class SynthesisStarted(Event):
     text: str
     cached: bool = False
     """Its sound is there already: nothing is synthesised, nor paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAsked(Event):
+    """One engine of a list was given work. `kind`: "tts", for the sentence whose `SynthesisStarted` came
+    last; "stt", which listens from now on."""
+
+    kind: str
+    engine: str
+    characters: int = 0
+    """To speak."""
+    seconds: float = 0.0
+    """Of sound from before, which it is given once more."""
 
 
 @dataclass(frozen=True, slots=True)

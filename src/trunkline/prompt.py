@@ -70,6 +70,8 @@ class Usage:
     output_tokens: int = 0
     cached_tokens: int = 0
     details: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    """Which model of a list answered, where it was not the first one."""
 
 
 Delta = Token | ToolCall | Usage

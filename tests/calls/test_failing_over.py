@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from calls.story import tell
+from calls.story import Says, Told, tell
 from trunkline.clock import SystemClock
 from trunkline.events import Trouble
-from trunkline.providers.failover import FailoverTextToSpeech
+from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
+from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.tts.fake import FakeTextToSpeech
 
 REPLY = "one two three four"
@@ -39,6 +40,34 @@ def test_a_sentence_that_breaks_off_is_gone_on_with() -> None:
     assert whole.endswith(good.said[0])
     assert good.said[0] != whole
     assert told.said()[0].split() == whole.split()
+
+
+def used(told: Told, kind: str) -> dict[str, dict[str, float]]:
+    return {row["name"]: row["used"] for row in told.result.record["costs"]["engines"] if row["kind"] == kind}
+
+
+def test_each_voice_is_paid_for_what_it_was_given() -> None:
+    broken, good = voice(fail_after=5), voice()
+    broken.name, good.name = "dear", "cheap"
+    told = tell(voice=FailoverTextToSpeech([broken, good], LoopClock()), lasts=8)
+    characters = {name: counted["characters"] for name, counted in used(told, "tts").items()}
+    assert characters == {"dear": sum(map(len, broken.said)), "cheap": sum(map(len, good.said))}
+    assert characters["cheap"] > 0
+
+
+def test_the_model_that_answered_is_paid() -> None:
+    broken = FakeLanguageModel(clock=LoopClock(), delay_ms=0, fail_after=0)
+    good = FakeLanguageModel(clock=LoopClock(), delay_ms=0, reply=REPLY)
+    broken.name, good.name = "dear", "cheap"
+    told = tell(
+        Says(2.0, "what is the price"),
+        model=FailoverLanguageModel([broken, good], LoopClock()),
+        lasts=8,
+    )
+    assert REPLY in " ".join(told.said())
+    counted = used(told, "llm")
+    assert counted.keys() == {"cheap"}
+    assert counted["cheap"]["output"] > 0
 
 
 def test_what_a_call_cost_is_in_its_record() -> None:

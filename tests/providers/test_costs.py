@@ -11,6 +11,7 @@ from trunkline.events import (
     CallAnswered,
     CallEnded,
     CallStarted,
+    EngineAsked,
     Event,
     GenerationDone,
     GenerationStarted,
@@ -104,6 +105,70 @@ def test_a_name_is_found_by_its_beginning(name: str, found: bool) -> None:
 def test_the_longest_beginning_counts() -> None:
     prices = Prices({"llm": {"a": {"input": 1.0}, "a-b": {"input": 2.0}}})
     assert prices.of("llm", "a-b-c") == {"input": 2.0}
+
+
+def used(meter: CostMeter, kind: str) -> dict[str, dict[str, float]]:
+    return {row["name"]: row["used"] for row in meter.to_json(PRICES)["engines"] if row["kind"] == kind}
+
+
+def test_a_sentence_is_counted_for_each_voice_that_was_given_some_of_it() -> None:
+    meter = call(
+        SynthesisStarted(21.0, 1, 0, "x" * 50),
+        EngineAsked(21.0, "tts", "voice", characters=50),
+        EngineAsked(22.0, "tts", "spare", characters=30),
+        SynthesisStarted(23.0, 1, 1, "x" * 70),
+        EngineAsked(23.0, "tts", "spare", characters=70),
+    )
+    assert used(meter, "tts") == {"voice": {"characters": 50}, "spare": {"characters": 100}}
+
+
+def test_a_sentence_whose_stored_sound_was_gone_is_counted() -> None:
+    meter = call(
+        SynthesisStarted(21.0, 1, 0, "x" * 50, cached=True), EngineAsked(21.0, "tts", "spare", characters=50)
+    )
+    assert used(meter, "tts") == {"spare": {"characters": 50}}
+
+
+def test_each_recogniser_is_counted_from_when_it_listens() -> None:
+    meter = call(
+        SpeechStarted(30.0, 30.3),
+        SpeechStopped(35.0, 35.0),
+        SpeechStarted(39.0, 39.3),
+        EngineAsked(40.0, "stt", "cut", seconds=2.0),
+        SpeechStopped(43.0, 43.0),
+        stt="ear",
+    )
+    assert used(meter, "stt") == {
+        "ear": {"seconds": 30.0, "speech_seconds": 6.0},
+        "cut": {"seconds": 72.0, "speech_seconds": 5.0},
+    }
+
+
+def test_a_recogniser_that_listens_from_the_beginning_is_not_the_one_that_could_not() -> None:
+    meter = CostMeter()
+    for event in (
+        CallStarted(0.0, "c", "inbound", "a", "b", "sip", "s", "w", {"stt": "ear"}),
+        EngineAsked(9.0, "stt", "cut"),
+        CallAnswered(10.0, "PCMU", 8000),
+        CallEnded(110.0, "agent", "done", ""),
+    ):
+        meter.add(event)
+    assert used(meter, "stt") == {"cut": {"seconds": 100.0, "speech_seconds": 0.0}}
+
+
+def test_tokens_are_counted_for_the_model_that_gave_them() -> None:
+    meter = call(
+        GenerationStarted(20.0, 1, 1, "big"),
+        GenerationDone(22.0, 1, "Hello.", 1000, 50, 300, {"plain": [400, 20, 100]}),
+        GenerationStarted(30.0, 2, 2, "big"),
+        GenerationDone(32.0, 2, "Hello.", 10, 5, 0, {"plain": [10, 5, 0]}),
+        GenerationStarted(40.0, 3, 3, "scenario"),
+        GenerationDone(42.0, 3, "Hello.", 7, 3, 0, {"big": [7, 3, 0]}),
+    )
+    assert used(meter, "llm") == {
+        "plain": {"input": 310, "cached": 100, "output": 25},
+        "big": {"input": 407, "cached": 200, "output": 33},
+    }
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=10))

@@ -114,7 +114,7 @@ def test_an_empty_answer_is_a_failure() -> None:
     async def story(clock: VirtualClock) -> None:
         row, told = told_by([Model("a"), Model("b", Usage(5)), Model("c", *HI)], clock)
         await row.start()
-        assert await answer(row) == list(HI)
+        assert await answer(row) == [Token("Hi."), Usage(1, 1, model="c")]
         assert told == ["a: EngineDown", "b: EngineDown"]
 
     run_virtual(story)

@@ -84,6 +84,7 @@ class Call:
     def __init__(self, clock: VirtualClock, *engines: Engine) -> None:
         self.clock = clock
         self.told: list[str] = []
+        self.asked: list[tuple[str, float]] = []
         self.heard: list[Heard] = []
         self.error: EngineError | None = None
         self.row = FailoverSpeechToText(engines, clock)
@@ -96,7 +97,10 @@ class Call:
         def tell(name: str, error: EngineError) -> None:
             self.told.append(f"{name}: {type(error).__name__}")
 
-        self.recognition = await self.row.reporting_to(tell).open(ListenOptions())
+        def ask(name: str, seconds: float) -> None:
+            self.asked.append((name, round(seconds, 1)))
+
+        self.recognition = await self.row.reporting_to(tell, ask).open(ListenOptions())
         task = asyncio.create_task(self.listen())
         yield self.recognition
         await self.recognition.close()
@@ -152,6 +156,21 @@ def test_the_next_engine_hears_what_was_not_final_and_nothing_else() -> None:
             ear.outbox.put(final(clock, "world", clock.now()))
             await call.speak(0.1)
             assert call.texts == ["hello", "world"]
+            assert call.asked == [("b", 2.0)], "with the seconds that it was given once more"
+
+    told(story)
+
+
+def test_who_listens_from_the_beginning_is_told_where_it_is_not_the_first() -> None:
+    async def story(clock: VirtualClock) -> None:
+        call = Call(clock, Engine("a", EngineDown("x")), Engine("b"))
+        async with call.talking():
+            await call.speak(0.1)
+        assert call.asked == [("b", 0.0)]
+        alone = Call(clock, Engine("a"), Engine("b"))
+        async with alone.talking():
+            await alone.speak(0.1)
+        assert alone.asked == []
 
     told(story)
 

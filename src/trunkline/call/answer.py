@@ -112,7 +112,10 @@ class Answer:
         self._deferred: list[Callable[[], None]] = []
         self._started = False
         self._text: list[str] = []
-        self._usage = Usage()
+        self._model = ""
+        """The one that `GenerationStarted` names."""
+        self._used: dict[str, Usage] = {}
+        """By model."""
         self._said_any = False
         self._called: list[_Call] = []
         self._asking = False
@@ -150,22 +153,23 @@ class Answer:
             await self._carry_out(actions := self._step(self.happening), MAX_ROUNDS)
             self._tell_who_decided(actions)
             if self._started:
-                self._tools.emit(
-                    GenerationDone(
-                        self._tools.clock.now(),
-                        self.generation,
-                        " ".join(self._text),
-                        self._usage.input_tokens,
-                        self._usage.output_tokens,
-                        self._usage.cached_tokens,
-                    )
-                )
+                self._tools.emit(self._done())
         finally:
             self._no_opener()
             self._tools.speaker.seal(self.utterance)
             if not self._said_any:
                 self._tools.speaker.drop(self.utterance, "nothing to say")
             self.written.set()
+
+    def _done(self) -> GenerationDone:
+        counts = {
+            model: [used.input_tokens, used.output_tokens, used.cached_tokens]
+            for model, used in self._used.items()
+        }
+        given, output, cached = (sum(column) for column in zip([0, 0, 0], *counts.values(), strict=True))
+        counts.pop(self._model, None)
+        now, text = self._tools.clock.now(), " ".join(self._text)
+        return GenerationDone(now, self.generation, text, given, output, cached, counts)
 
     def _tell_who_decided(self, actions: list[Action]) -> None:
         if not isinstance(self.happening, CallerSaid):
@@ -215,6 +219,7 @@ class Answer:
     def _begin(self, model: str) -> None:
         if not self._started:
             self._started = True
+            self._model = model
             self._tools.emit(
                 GenerationStarted(
                     self._tools.clock.now(), self.generation, self.turn, model, not self.committed
@@ -282,7 +287,7 @@ class Answer:
                         case ToolCall():
                             await self._call_tool(delta, rounds)
                         case Usage():
-                            self._count(delta)
+                            self._count(delta, delta.model or model.name)
             if first:
                 raise EngineDown("the model gave nothing", where=model.name)
         except EngineError as error:
@@ -317,11 +322,12 @@ class Answer:
             self._called.append((call.name, call.arguments))
         await self._carry_out(actions, rounds - 1)
 
-    def _count(self, usage: Usage) -> None:
-        self._usage = Usage(
-            self._usage.input_tokens + usage.input_tokens,
-            self._usage.output_tokens + usage.output_tokens,
-            self._usage.cached_tokens + usage.cached_tokens,
+    def _count(self, usage: Usage, model: str) -> None:
+        before = self._used.get(model, Usage())
+        self._used[model] = Usage(
+            before.input_tokens + usage.input_tokens,
+            before.output_tokens + usage.output_tokens,
+            before.cached_tokens + usage.cached_tokens,
         )
 
     def _guard_and_say(self, sentences: list[str]) -> None:

@@ -58,6 +58,7 @@ from trunkline.events import (
     CallStarted,
     Dtmf,
     Ducked,
+    EngineAsked,
     Event,
     Expecting,
     GuardrailBlocked,
@@ -220,7 +221,8 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        voice: Voice = await voices_reporting_to(self.engines.tts, self._engine_failed).open(
+        voices = voices_reporting_to(self.engines.tts, self._engine_failed, self._voice_asked)
+        voice: Voice = await voices.open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
         )
         if (maker := self._line_maker()) is not None:
@@ -468,6 +470,9 @@ class Call:
     def _engine_failed(self, name: str, error: EngineError) -> None:
         """One engine of a list failed, and the next one is asked."""
         self._trouble(name, error)
+
+    def _voice_asked(self, name: str, characters: float) -> None:
+        self._emit(EngineAsked(self.clock.now(), "tts", name, characters=int(characters)))
 
     def _trouble(self, where: str, error: TrunklineError) -> None:
         self._log.add(Trouble(self.clock.now(), where, type(error).__name__, str(error), error.verdict))

@@ -14,7 +14,15 @@ from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.voice_batch import Track, VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import EngineError
-from trunkline.events import Event, Expectation, SpeechStarted, SpeechStopped, SpeechWeighed, Trouble
+from trunkline.events import (
+    EngineAsked,
+    Event,
+    Expectation,
+    SpeechStarted,
+    SpeechStopped,
+    SpeechWeighed,
+    Trouble,
+)
 from trunkline.providers.protocols import ListenOptions, Recognition, SpeechToText
 from trunkline.providers.stt_failover import recognisers_reporting_to
 from trunkline.turn.tones import ToneDetector
@@ -31,7 +39,7 @@ class Listener:
         emit: Callable[[Event], None],
         ends: SoundedEnds | None = None,
     ) -> None:
-        self._engine = recognisers_reporting_to(engines, clock, self._trouble)
+        self._engine = recognisers_reporting_to(engines, clock, self._trouble, self._asked)
         self._options = options
         self._clock = clock
         self._emit = emit
@@ -96,6 +104,9 @@ class Listener:
 
     def _trouble(self, name: str, error: EngineError) -> None:  # noqa: ARG002 - the error names its engine
         self._emit(Trouble(self._clock.now(), "stt", type(error).__name__, str(error), error.verdict))
+
+    def _asked(self, name: str, seconds: float) -> None:
+        self._emit(EngineAsked(self._clock.now(), "stt", name, seconds=seconds))
 
     async def close(self) -> None:
         recognition, self._recognition = self._recognition, None

@@ -73,7 +73,7 @@ class Recaps:
             now = self._clock.now()
             self._emit(Trouble(now, "recap", type(error).__name__, str(error), error.verdict))
         else:
-            self._emit(ModelUsed(self._clock.now(), self._model.name, "recap", *_counts(used)))
+            self._emit(ModelUsed(self._clock.now(), used.model or self._model.name, "recap", *_counts(used)))
             if text:
                 self._on_written(Recapped(text, asked.lines))
         finally:

@@ -5,9 +5,10 @@ seconds of recognition from the call's own length, since most hosted recognisers
 the caller's speech for those that are sent nothing else. What an engine costs that is not in the table is
 unknown, and said to be so: a sum with a hole in it is no sum.
 
-Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine took
-over in the middle of a call, its use is counted under the first one's name. What a recogniser heard before
-the answer (early media) is not counted.
+Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine of a
+list took over, each is counted for what it was given (`EngineAsked`, `GenerationDone.others`). What a model
+had read before it failed is told by nobody, and not counted; nor is what a recogniser heard before the
+answer (early media).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from trunkline.events import (
     CallAnswered,
     CallEnded,
     CallStarted,
+    EngineAsked,
     Event,
     GenerationDone,
     GenerationStarted,
@@ -142,17 +144,24 @@ class CostMeter:
         self._engines: dict[str, str] = {}
         self._turn_of: dict[int, tuple[int, str]] = {}
         """Of each generation: the turn it belongs to, and the model."""
-        self._answered: float | None = None
+        self._sentence: tuple[int, int] | None = None
+        """The latest sentence's turn and characters, while no engine of a list is known to have it."""
+        self._turn = 0
+        """Of the latest sentence."""
+        self._listening: float | None = None
+        """Since when the present recogniser listens."""
         self._speaking: float | None = None
         self._spoken = 0.0
-        """Seconds of the caller's speech."""
+        """Seconds of the caller's speech that it was given."""
+        self._again = 0.0
+        """Seconds of sound that it was given once more, after another one failed."""
 
     def add(self, event: Event) -> None:
         match event:
             case CallStarted():
                 self._engines = dict(event.engines)
             case CallAnswered():
-                self._answered = event.at
+                self._listening = event.at
             case GenerationStarted():
                 self._turn_of[event.generation] = (event.turn, event.model)
             case GenerationDone():
@@ -164,24 +173,59 @@ class CostMeter:
             case LinesPrepared():
                 self._count(0, "tts", self._engines.get("tts", "unknown"), characters=event.characters)
             case SynthesisStarted() if not event.cached:
-                turn = self._turn_of.get(event.generation, (0, ""))[0]
-                self._count(turn, "tts", self._engines.get("tts", "unknown"), characters=len(event.text))
+                self._speak_sentence()
+                self._turn = self._turn_of.get(event.generation, (0, ""))[0]
+                self._sentence = self._turn, len(event.text)
+            case EngineAsked(kind="tts"):
+                self._sentence = None
+                self._count(self._turn, "tts", event.engine, characters=event.characters)
+            case EngineAsked(kind="stt"):
+                self._stop_listening(event.at)
+                self._engines["stt"] = event.engine
+                self._again = event.seconds
             case SpeechStarted():
                 self._speaking = event.since - _BEFORE_SPEECH
             case SpeechStopped() if self._speaking is not None:
                 self._spoken += max(0.0, event.until - self._speaking)
                 self._speaking = None
-            case CallEnded() if self._answered is not None:
-                name = self._engines.get("stt", "unknown")
-                self._count(0, "stt", name, hours=event.at - self._answered, speech_hours=self._spoken)
+            case CallEnded():
+                self._speak_sentence()
+                self._speaking = None
+                self._stop_listening(event.at)
+                self._listening = None
+
+    def _speak_sentence(self) -> None:
+        """The latest sentence went to the only engine there is, or to nobody of a list."""
+        if self._sentence is not None:
+            turn, characters = self._sentence
+            self._sentence = None
+            self._count(turn, "tts", self._engines.get("tts", "unknown"), characters=characters)
+
+    def _stop_listening(self, at: float) -> None:
+        """The present recogniser heard all until `at`."""
+        if self._listening is None:
+            return
+        if self._speaking is not None:
+            self._spoken += max(0.0, at - self._speaking)
+            self._speaking = at
+        heard, spoken = at - self._listening + self._again, self._spoken + self._again
+        self._count(0, "stt", self._engines.get("stt", "unknown"), hours=heard, speech_hours=spoken)
+        self._listening, self._spoken, self._again = at, 0.0, 0.0
 
     def _tokens(self, event: GenerationDone) -> None:
         turn, model = self._turn_of.get(event.generation, (0, "unknown"))
         if model == "scenario" and not (event.input_tokens or event.output_tokens):
             return  # fixed words: no model was asked
         name = self._engines.get("llm", model) if model == "scenario" else model
-        fresh = max(0, event.input_tokens - event.cached_tokens)
-        self._count(turn, "llm", name, input=fresh, cached=event.cached_tokens, output=event.output_tokens)
+        rest = [event.input_tokens, event.output_tokens, event.cached_tokens]
+        for other, counts in event.others.items():
+            self._count_tokens(turn, other, *counts)
+            rest = [whole - part for whole, part in zip(rest, counts, strict=True)]
+        if any(rest) or not event.others:
+            self._count_tokens(turn, name, *rest)
+
+    def _count_tokens(self, turn: int, name: str, given: int, output: int, cached: int) -> None:
+        self._count(turn, "llm", name, input=max(0, given - cached), cached=cached, output=output)
 
     def _count(self, turn: int, kind: str, name: str, **units: float) -> None:
         spent = self._spent.setdefault((turn, kind, name), Spent(kind, name))

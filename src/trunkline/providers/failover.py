@@ -28,6 +28,10 @@ from trunkline.providers.protocols import LanguageModel, Spoken, TextToSpeech, V
 Tell = Callable[[str, EngineError], None]
 """Given the failed engine's name and its error, as soon as it failed."""
 
+Asked = Callable[[str, float], None]
+"""Given the name of an engine that is asked for work, and how much: characters to speak, or seconds of sound
+from before that it hears once more."""
+
 
 class _Engine(Protocol):
     name: str
@@ -52,6 +56,10 @@ def nobody(name: str, error: EngineError) -> None:
     """Nobody listens to what failed."""
 
 
+def uncounted(name: str, amount: float) -> None:
+    """Nobody counts who was asked."""
+
+
 @dataclass(slots=True)
 class EngineRow(Generic[E]):
     """What both kinds share. `patience`: seconds that an engine which is not the last may take."""
@@ -60,6 +68,7 @@ class EngineRow(Generic[E]):
     engines: Sequence[Guarded[E]]
     patience: float
     tell: Tell = nobody
+    asked: Asked = uncounted
     started: list[Guarded[E]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -163,7 +172,10 @@ class FailoverLanguageModel:
                 async with aclosing(self._answer(guarded, prompt, last=number + 1 >= len(order))) as deltas:
                     async for delta in deltas:
                         given = given or not isinstance(delta, Usage)
-                        yield delta
+                        if isinstance(delta, Usage) and guarded is not self._row.engines[0]:
+                            yield replace(delta, model=guarded.engine.name)
+                        else:
+                            yield delta
                 return
             except EngineError as error:
                 failure = error
@@ -202,9 +214,9 @@ def model_reporting_to(model: LanguageModel, tell: Tell) -> LanguageModel:
     return model.reporting_to(tell) if isinstance(model, FailoverLanguageModel) else model
 
 
-def voices_reporting_to(engine: TextToSpeech, tell: Tell) -> TextToSpeech:
-    """The voices as one call uses them: a list tells this call what failed in it."""
-    return engine.reporting_to(tell) if isinstance(engine, FailoverTextToSpeech) else engine
+def voices_reporting_to(engine: TextToSpeech, tell: Tell, asked: Asked) -> TextToSpeech:
+    """The voices as one call uses them: a list tells this call what failed in it, and who speaks."""
+    return engine.reporting_to(tell, asked) if isinstance(engine, FailoverTextToSpeech) else engine
 
 
 class FailoverTextToSpeech:
@@ -222,9 +234,9 @@ class FailoverTextToSpeech:
         self._row = _shared or row_of(engines, clock, patience, tell)
         self.name = self._row.engines[0].engine.name
 
-    def reporting_to(self, tell: Tell) -> FailoverTextToSpeech:
-        """The same engines and breakers for one call, which is told what failed."""
-        return FailoverTextToSpeech((), self._row.clock, _shared=replace(self._row, tell=tell))
+    def reporting_to(self, tell: Tell, asked: Asked = uncounted) -> FailoverTextToSpeech:
+        """The same engines and breakers for one call, which is told what failed and who speaks."""
+        return FailoverTextToSpeech((), self._row.clock, _shared=replace(self._row, tell=tell, asked=asked))
 
     def first_alone(self) -> FailoverTextToSpeech:
         """The first engine without the others, under the same breaker. Not to be closed: it is this one's."""
@@ -302,6 +314,7 @@ class FailoverVoice:
         self._row.begin(guarded)
         try:
             voice = await self._voice_of(guarded)
+            self._row.asked(guarded.engine.name, len(rest))
             resampler = Resampler(voice.rate, self.rate)
             async with aclosing(voice.say(rest)) as stream:
                 while (spoken := await self._row.next_of(stream, limit, guarded.engine.name)) is not None:

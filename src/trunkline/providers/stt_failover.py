@@ -21,7 +21,7 @@ from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineTimeout, Verdict
 from trunkline.events import Expectation, Final
-from trunkline.providers.failover import EngineRow, Guarded, Tell, nobody, row_of
+from trunkline.providers.failover import Asked, EngineRow, Guarded, Tell, nobody, row_of, uncounted
 from trunkline.providers.protocols import Heard, ListenOptions, Recognition, SpeechToText
 
 KEPT = 8.0
@@ -54,9 +54,10 @@ class FailoverSpeechToText:
         if started:
             self._row.started.extend(self._row.engines)
 
-    def reporting_to(self, tell: Tell) -> FailoverSpeechToText:
-        """The same engines and breakers for one call, which is told what failed."""
-        return FailoverSpeechToText((), self._row.clock, _shared=replace(self._row, tell=tell))
+    def reporting_to(self, tell: Tell, asked: Asked = uncounted) -> FailoverSpeechToText:
+        """The same engines and breakers for one call, which is told what failed, and who listens where that
+        is not the first engine from the call's beginning."""
+        return FailoverSpeechToText((), self._row.clock, _shared=replace(self._row, tell=tell, asked=asked))
 
     async def start(self) -> None:
         await self._row.start()
@@ -72,12 +73,12 @@ class FailoverSpeechToText:
 
 
 def recognisers_reporting_to(
-    engines: Sequence[SpeechToText], clock: Clock, tell: Tell
+    engines: Sequence[SpeechToText], clock: Clock, tell: Tell, asked: Asked = uncounted
 ) -> FailoverSpeechToText:
     """Started engines as one call uses them; a list keeps the breakers that all calls share."""
     if len(engines) == 1 and isinstance(engines[0], FailoverSpeechToText):
-        return engines[0].reporting_to(tell)
-    return FailoverSpeechToText(engines, clock, tell=tell, started=True)
+        return engines[0].reporting_to(tell, asked)
+    return FailoverSpeechToText(engines, clock, started=True).reporting_to(tell, asked)
 
 
 class FailoverRecognition:
@@ -180,6 +181,9 @@ class FailoverRecognition:
         if self._turn_over and self._kept:
             recognition.finalise()
         self._guarded, self._current = guarded, recognition
+        if self._failures or guarded is not self._row.engines[0]:
+            again = self._clock.now() - self._kept[0].at if self._kept else 0.0
+            self._row.asked(guarded.engine.name, again)
 
     async def _listen(self) -> AsyncIterator[Heard]:
         while not self._closed:
