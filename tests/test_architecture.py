@@ -297,3 +297,18 @@ def test_every_test_folder_mirrors_a_room() -> None:
     rooms = MAY_IMPORT.keys() | EVERYTHING | {"calls", "wire", "peers", "browser"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and not p.name.startswith(("_", "."))}
     assert folders <= rooms, f"no such room: {sorted(folders - rooms)}"
+
+
+def test_log_lines_get_of_an_error_what_may_stand_in_a_log() -> None:
+    """`str(error)` may repeat what people said on the phone: see `TrunklineError.for_log`."""
+    wrong = [
+        f"{module.path}:{call.lineno}"
+        for module in modules()
+        if module.path.split("/")[0] in ("call", "integrations", "legs", "providers")
+        for call in ast.walk(module.tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger.")
+        for given in call.keywords
+        if ast.unparse(given.value).startswith(("str(error", "repr(error"))
+        and module.path != "legs/sip_trace.py"  # the disk's words about its file
+    ]
+    assert wrong == []

@@ -6,11 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
 
-from trunkline.log import set_up
+from trunkline.errors import EngineDown
+from trunkline.log import Format, set_up
 
 
 class Terminal(io.StringIO):
@@ -89,3 +91,50 @@ def test_secrets_do_not_reach_the_log(style: str) -> None:
         assert secret not in text
     assert "http://********@192.0.2.1:8088/ari?of=dana@192.0.2.2" in text
     assert "Traceback" in text
+
+
+SAID = "my card number is four two four two"
+
+
+def fails() -> None:
+    try:
+        raise ValueError(SAID)
+    except ValueError as error:
+        raise EngineDown(SAID, where="a model", hint="See its page") from error
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("logger", [structlog.get_logger("x"), logging.getLogger("other")])
+def test_a_traceback_says_where_and_not_what_was_said(style: Format, logger: Any) -> None:
+    out = io.StringIO()
+    set_up("info", style, out)
+    try:
+        fails()
+    except EngineDown:
+        logger.exception("failed")
+    text = out.getvalue()
+    assert SAID not in text
+    assert "a model: EngineDown. See its page" in text
+    assert "builtins.ValueError" in text
+    assert "in fails" in text
+
+
+def test_a_traceback_of_several_names_them() -> None:
+    out = io.StringIO()
+    set_up("info", "json", out)
+    try:
+        raise ExceptionGroup(SAID, [ValueError(SAID), KeyError(SAID)])
+    except ExceptionGroup:
+        structlog.get_logger("x").exception("failed")
+    assert SAID not in out.getvalue()
+    assert "ExceptionGroup of ValueError, KeyError" in out.getvalue()
+
+
+def test_whoever_debugs_reads_it_all() -> None:
+    out = io.StringIO()
+    set_up("debug", "json", out)
+    try:
+        fails()
+    except EngineDown:
+        structlog.get_logger("x").exception("failed")
+    assert SAID in out.getvalue()

@@ -19,6 +19,9 @@
         ├── EngineRequest      it refused the request: ours is wrong
         └── EngineDown         it answered that it is broken, or answered nonsense
 
+`str(error)` is for the person whose call or command it is, and for the call's record. A service's own words
+in it may repeat what people said on the phone, so the log is given `error.for_log()`.
+
 Code that has to choose asks `error.verdict`; nothing parses an error's text.
 """
 
@@ -53,6 +56,15 @@ class TrunklineError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def for_log(self) -> str:
+        """What of it may stand in the log."""
+        return str(self)
+
+    def _without_words(self) -> str:
+        """The error's class in place of its words. Hints are ours, or a person's settings."""
+        text = f"{self.where}: {type(self).__name__}" if self.where else type(self).__name__
         return f"{text}. {self.hint}" if self.hint else text
 
 
@@ -93,15 +105,25 @@ class ToolError(TrunklineError):
 
     verdict = Verdict.TELL_CALLER
 
+    def for_log(self) -> str:
+        # Its hint, too, may be what a server said.
+        return f"{self.where}: {type(self).__name__}" if self.where else type(self).__name__
+
 
 class EngineError(TrunklineError):
     """An STT, LLM or TTS engine failed; `where` names it."""
 
     verdict = Verdict.FAIL_OVER
 
+    def for_log(self) -> str:
+        return self._without_words()
+
 
 class EngineMissing(EngineError):
     """The engine's package, model file or program is not installed here."""
+
+    def for_log(self) -> str:
+        return str(self)  # nothing was said to it
 
 
 class EngineKeyWrong(EngineError):

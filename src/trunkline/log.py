@@ -1,7 +1,8 @@
 """Setting up the log: for people on a terminal, JSON lines elsewhere; always on standard error.
 
 No secrets, and no words that people said on the phone, above the level "debug": whoever logs keeps to
-that, and `hide_secrets` is the net below it.
+that (`TrunklineError.for_log`), and `hide_secrets` is the net below it. An exception's own words may be
+anybody's, so its traceback comes without them, but for the level "debug".
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 import structlog
+
+from trunkline.errors import TrunklineError
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -40,6 +45,27 @@ def _covered(text: str) -> str:
     return _WITHIN_ADDRESS.sub("********@", _SECRET_TEXT.sub(r"\1********", text))
 
 
+_DEEPEST = 10
+"""So many errors of one chain of causes are told."""
+
+
+def _told_without_words(
+    exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
+) -> str:
+    """A traceback that names each error's class and place, and leaves its words out."""
+    error: BaseException | None = exc_info[1]
+    parts: list[str] = []
+    while error is not None and len(parts) < _DEEPEST:
+        kind = type(error)
+        name = error.for_log() if isinstance(error, TrunklineError) else f"{kind.__module__}.{kind.__name__}"
+        inner = [type(one).__name__ for one in getattr(error, "exceptions", ())]
+        of = f" of {', '.join(inner)}" if inner else ""
+        places = "".join(traceback.format_tb(error.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{places}{name}{of}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nthe above was caused by:\n\n".join(parts)
+
+
 def set_up(level: Level = "info", style: Format = "auto", stream: TextIO | None = None) -> None:
     """Configure structlog, and the standard library's log for what others write there. `stream`: standard
     error, unless given; "auto" is console lines where it is a terminal. May be called again."""
@@ -51,7 +77,9 @@ def set_up(level: Level = "info", style: Format = "auto", stream: TextIO | None 
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.format_exc_info
+        if level == "debug"
+        else structlog.processors.ExceptionRenderer(_told_without_words),
         hide_secrets,
     ]
     last: list[structlog.typing.Processor]

@@ -76,7 +76,9 @@ def test_each_published_message_is_understood() -> None:
     assert stream.receive(json.dumps(said("dtmf"))) == [Pressed("1")]
     assert stream.receive(json.dumps(said("stop"))) == [Stopped("hung up")]
     error = {"event": "error", "payload": {"code": 100004, "title": "invalid_media", "detail": "no"}}
-    assert stream.receive(json.dumps(error)) == [Complained("invalid_media: no")]
+    assert stream.receive(json.dumps(error)) == [Complained("100004")]
+    error["payload"] = {"code": "she said: yes", "title": "she said: yes", "detail": "she said: yes"}
+    assert stream.receive(json.dumps(error)) == [Complained("")], "a code is digits"
 
 
 def start(encoding: str, rate: int) -> str:

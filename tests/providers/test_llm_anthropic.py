@@ -13,6 +13,7 @@ from providers.llm_conformance import (
     assert_closes_twice,
     assert_in_order,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.anthropic_server import (
     AnthropicServer,
     arguments,
@@ -260,6 +261,16 @@ async def test_refusals_fall_in_our_tree(
     assert len(server.asked) == 1, "nothing is retried behind the caller's back"
     if error is EngineKeyWrong:
         assert "ANTHROPIC_API_KEY" in str(raised.value)
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(
+    server: AnthropicServer, model: AnthropicLanguageModel
+) -> None:
+    kind = "invalid_request_error"
+    server.replies.append(refused(400, {"type": "error", "error": {"type": kind, "message": SAID}}))
+    with pytest.raises(EngineError) as raised:
+        await answer(model)
+    assert_is_not_for_the_log(raised.value)
 
 
 def told(kind: str) -> dict[str, Any]:

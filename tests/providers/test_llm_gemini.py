@@ -14,6 +14,7 @@ from providers.llm_conformance import (
     assert_closes_twice,
     assert_in_order,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.gemini_server import HELLO, GeminiServer, call, chunk, text
 from providers.servers.http_server import Reply, refused
 from trunkline.clock import SystemClock
@@ -173,6 +174,17 @@ async def test_refusals_fall_in_our_tree(
     assert type(raised.value) is error
     assert "secret-1" not in str(raised.value)
     assert len(server.asked) == 1, "nothing is retried behind the caller's back"
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(
+    server: GeminiServer, model: GeminiLanguageModel
+) -> None:
+    server.replies.append(refused(400, {"error": {"code": 400, "message": SAID}}))
+    server.stream({"error": {"message": SAID}})
+    for _ in range(2):
+        with pytest.raises(EngineError) as raised:
+            await answer(model)
+        assert_is_not_for_the_log(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from providers.llm_conformance import (
     assert_in_order,
     text_of,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.openai_server import (
     Answer,
     OpenAIServer,
@@ -282,3 +283,12 @@ async def test_before_start_and_after_close(server: OpenAIServer, model: OpenAIL
     await assert_closes_twice(model)
     with pytest.raises(EngineDown):
         await answer(model)
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(
+    server: OpenAIServer, model: OpenAILanguageModel
+) -> None:
+    server.answers.append(Answer(status=400, body={"error": {"message": SAID}}))
+    with pytest.raises(EngineError) as raised:
+        await answer(model)
+    assert_is_not_for_the_log(raised.value)

@@ -18,6 +18,7 @@ from providers.hosted_stt_conformance import (
     assert_words_have_times,
     failure_of,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.assemblyai_ears import AssemblyAIEars
 from providers.servers.azure_ears import AzureEars
 from providers.servers.deepgram_ears import DeepgramEars
@@ -223,6 +224,15 @@ async def test_refusals_at_the_start_and_on_opening(
         with pytest.raises(EngineError) as raised:
             await vendor.started()
         assert type(raised.value) is kind
+    await engine.close()
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(vendor: Vendor) -> None:
+    engine: HostedEngine = await vendor.started(verify=False)
+    vendor.server.refuse = (400, {"err_msg": SAID})
+    with pytest.raises(EngineError) as raised:
+        await engine.open(ListenOptions())  # type: ignore[attr-defined]
+    assert_is_not_for_the_log(raised.value)
     await engine.close()
 
 

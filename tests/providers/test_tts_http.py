@@ -12,6 +12,7 @@ from providers.hosted_tts_conformance import (
     assert_speaks,
     failure_of,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.http_server import Reply, refused
 from providers.servers.voice_http import (
     AzureVoiceServer,
@@ -176,6 +177,12 @@ async def test_refusals_fall_in_our_tree(
         assert type(error) is kind
         assert "secret-1" not in str(error)
         assert "<html>" not in str(error)
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(vendor: Vendor) -> None:
+    async with opened(vendor.engine()) as voice:
+        vendor.server.replies.append(refused(400, {"error": {"message": SAID}}))
+        assert_is_not_for_the_log(await failure_of(voice))
 
 
 async def test_an_endless_sentence(vendor: Vendor) -> None:

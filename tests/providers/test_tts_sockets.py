@@ -13,6 +13,7 @@ from providers.hosted_tts_conformance import (
     assert_speaks,
     failure_of,
 )
+from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.voice_sockets import (
     CartesiaServer,
     DeepgramServer,
@@ -208,6 +209,16 @@ async def test_refusals_at_the_start_and_on_opening(
             await attempt
         assert type(raised.value) is kind
         assert "secret-1" not in str(raised.value)
+    await engine.close()
+
+
+async def test_what_a_refusal_repeats_is_not_for_the_log(vendor: Vendor) -> None:
+    engine = vendor.engine(verify=False)
+    await engine.start()
+    vendor.server.refuse = (400, {"err_msg": SAID})
+    with pytest.raises(EngineError) as raised:
+        await engine.open(VoiceOptions())
+    assert_is_not_for_the_log(raised.value)
     await engine.close()
 
 

@@ -80,7 +80,7 @@ class AfterCalls:
             tokens = {"input": used.input_tokens, "output": used.output_tokens}
             await asyncio.to_thread(recorder.amend, {"review": {**review.to_json(), "tokens": tokens}})
         except (EngineError, ParseError, RecordError) as error:
-            logger.warning("a call keeps the review from its record", error=str(error))
+            logger.warning("a call keeps the review from its record", error=error.for_log())
         else:
             on_review(review)
 

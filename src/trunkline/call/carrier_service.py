@@ -119,4 +119,4 @@ async def _turn_away(leg: CarriedLeg, why: str = "busy") -> None:
     try:
         await leg.hang_up(why)
     except TrunklineError as error:  # the leg is closed here either way
-        logger.warning("call not hung up", call_id=leg.info.call_id, error=str(error))
+        logger.warning("call not hung up", call_id=leg.info.call_id, error=error.for_log())

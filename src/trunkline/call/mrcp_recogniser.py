@@ -116,7 +116,7 @@ class RecogniserResource:
             await self._listener.open(self._batch, self._vad)
             await self._listener.run()
         except EngineError as error:
-            logger.error("no recogniser is left", channel=self._channel.id, error=str(error))
+            logger.error("no recogniser is left", channel=self._channel.id, error=error.for_log())
             self._complete(Recognised.RECOGNIZER_ERROR)
 
     async def close(self) -> None:
@@ -245,8 +245,8 @@ class RecogniserResource:
                 self._speech_stopped(until)
             case Final():
                 self._final(event)
-            case Trouble(what=what):
-                logger.warning("recogniser", channel=self._channel.id, error=what)
+            case Trouble(error=error):  # its class; its words may be a service's
+                logger.warning("recogniser", channel=self._channel.id, error=error)
             case _:
                 pass
 

@@ -170,7 +170,7 @@ class SynthesiserResource:
                 voice = await self._voice_for(self._value(now.request, "voice-name"))
                 await self._fill(voice, now.script.text)
         except EngineError as error:
-            logger.warning("voice", channel=self._channel.id, error=str(error))
+            logger.warning("voice", channel=self._channel.id, error=error.for_log())
             now.failed = Spoke.ERROR
         now.synthesised = True
 

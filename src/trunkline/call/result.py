@@ -52,5 +52,5 @@ async def written(
         try:
             await asyncio.to_thread(recorder.finish, record, transcript)
         except RecordError as error:
-            logger.error("record not written", error=str(error))
+            logger.error("record not written", error=error.for_log())
     return CallResult(by, reason, record["outcome"], record, transcript)

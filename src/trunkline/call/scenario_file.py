@@ -68,7 +68,7 @@ class ScenarioFile:
             # Reading takes longer than audio may wait.
             self.play = await asyncio.to_thread(self._read)
         except TrunklineError as error:
-            logger.error("scenario not read again; calls go on with the last one", error=str(error))
+            logger.error("scenario not read again; calls go on with the last one", error=error.for_log())
             return False
         if self.play.scenario.knowledge_files != files:
             self._seen = (None,)  # others to look at: once more

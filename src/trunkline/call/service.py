@@ -105,7 +105,7 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
 
 
 def _no_ends(error: TrunklineError) -> None:
-    logger.error("end of turn goes on without its acoustic model", error=str(error))
+    logger.error("end of turn goes on without its acoustic model", error=error.for_log())
 
 
 def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:
@@ -120,7 +120,7 @@ def _one_voice(specs: str | tuple[str, ...], clock: Clock) -> TextToSpeech:
 
 def _engine_failed(name: str, error: TrunklineError) -> None:
     # The others go on without it; a person should know before the first call.
-    logger.warning("an engine of the list does not start", engine=name, error=str(error))
+    logger.warning("an engine of the list does not start", engine=name, error=error.for_log())
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ async def open_service(settings: ServiceSettings, clock: Clock) -> AsyncIterator
 
 def _no_network(error: TrunklineError) -> None:
     # Calls go on: the gate decides alone, and a person should know that it hears noise as speech.
-    logger.error("voice activity goes on without its network", error=str(error))
+    logger.error("voice activity goes on without its network", error=error.for_log())
 
 
 class CallService:
@@ -318,13 +318,13 @@ class CallService:
         safe = "".join(c if c.isalnum() else "-" for c in leg.info.call_id)[:24].strip("-")
         recorder = RunRecorder(
             self.settings.runs / f"{when}-{safe or 'call'}",
-            lambda error: logger.error("record", error=str(error)),
+            lambda error: logger.error("record", error=error.for_log()),
         )
         try:
             recorder.start()
         except RecordError as error:
             # A call without a record is better than no call; the log says what is missing.
-            logger.error("record", error=str(error))
+            logger.error("record", error=error.for_log())
             return None
         return recorder
 

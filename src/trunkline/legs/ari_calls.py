@@ -327,7 +327,7 @@ class Ari:
         try:
             await self._api.end(self.command("DELETE", f"/bridges/{call.bridge}"))
         except SipError as error:
-            logger.warning("bridge not ended", carrier=self.name, error=str(error))
+            logger.warning("bridge not ended", carrier=self.name, error=error.for_log())
 
     # --- commands -----------------------------------------------------------------------------------
 
@@ -406,7 +406,7 @@ class Ari:
         try:
             await self._api.end(self.command("DELETE", f"/channels/{quote(channel, safe='')}", reason=reason))
         except SipError as error:
-            logger.warning("channel not ended", carrier=self.name, error=str(error))
+            logger.warning("channel not ended", carrier=self.name, error=error.for_log())
 
     def _authorization(self) -> str:
         pair = f"{self._settings.username}:{self._settings.password}"

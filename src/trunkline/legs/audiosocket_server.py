@@ -118,8 +118,11 @@ class AudioSocketServer:
         try:
             async with asyncio.timeout(OPEN_WITHIN):
                 leg, rest = await self._first(reader, wire, protocol, cutter)
-        except (CallRefused, ParseError, TimeoutError) as error:
-            logger.warning("stream refused", carrier="audiosocket", why=str(error) or "it gave no UUID")
+        except TimeoutError:
+            logger.warning("stream refused", carrier="audiosocket", why="it gave no UUID")
+            return
+        except (CallRefused, ParseError) as error:
+            logger.warning("stream refused", carrier="audiosocket", why=error.for_log())
             return
         if leg is None:
             return

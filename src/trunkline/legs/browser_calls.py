@@ -173,7 +173,7 @@ class Browser:
             answer = await connection.answer(offer)
             taken = await _taken(leg, hand)
         except (MediaError, ConfigError) as error:
-            logger.error("call not answered", call_id=leg.info.call_id, error=str(error))
+            logger.error("call not answered", call_id=leg.info.call_id, error=error.for_log())
             taken = False
         except BaseException:  # the page gave up waiting: nobody is there to connect to
             await connection.close()
@@ -298,7 +298,7 @@ async def _connected(leg: RtpLeg, connection: WebRtcConnection) -> None:
         await connection.connect()
         leg.attach(media, "OPUS")
     except TrunklineError as error:
-        logger.warning("browser not connected", call_id=leg.info.call_id, why=str(error))
+        logger.warning("browser not connected", call_id=leg.info.call_id, why=error.for_log())
         await connection.close()
         if leg.phase is Phase.WAITING:
             leg.stream_failed("the browser could not be reached")

@@ -251,7 +251,7 @@ class CarriedLeg(ABC):
             await self.control.stream_broke_off()
         except TrunklineError as error:
             # The limit on its return is running already, and says the rest.
-            logger.warning("stream not asked for", call_id=self.info.call_id, error=str(error))
+            logger.warning("stream not asked for", call_id=self.info.call_id, error=error.for_log())
 
     def _stop_return_limit(self) -> None:
         if self._return_limit is not None:

@@ -103,7 +103,7 @@ class CarrierFront:
             logger.warning("webhook not understood", carrier=carrier.name, why=error.what)
             return web.Response(status=400)
         except ConfigError as error:
-            logger.error("webhook not answered", carrier=carrier.name, error=str(error))
+            logger.error("webhook not answered", carrier=carrier.name, error=error.for_log())
             return web.Response(status=500)
         except TimeoutError:
             return web.Response(status=408)

@@ -26,6 +26,9 @@ class ApiRefused(SipError):
         self.status = status
         self.verdict = verdict
 
+    def for_log(self) -> str:
+        return f"{self.where}: the carrier answered {self.status}"
+
 
 class CarrierApi:
     """One carrier's API. `authorization` gives the header of each request; it is never logged.

@@ -73,7 +73,8 @@ class Stopped:
 class Complained:
     """The carrier did not like what we sent; the stream goes on."""
 
-    what: str
+    code: str
+    """The carrier's own; its words are left out, since they may repeat what we sent."""
 
 
 Happening = Opened | Heard | Pressed | Played | Stopped | Complained

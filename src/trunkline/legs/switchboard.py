@@ -180,4 +180,4 @@ async def _end(leg: CarriedLeg) -> None:
     try:
         await leg.hang_up("the service stops")
     except TrunklineError as error:
-        logger.warning("not hung up", call_id=leg.info.call_id, error=str(error))
+        logger.warning("not hung up", call_id=leg.info.call_id, error=error.for_log())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import audioop
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _ENCODINGS = {
     "G722": "G722",
     "OPUS": "OPUS",
 }
+_CODE = re.compile(r"[0-9]{1,9}")
 _OF_ITS_OWN = ("G722", "OPUS")
 """Codecs that are 16 kHz here, whatever rate a message says: that may be the RTP clock's or the call's."""
 
@@ -119,7 +121,8 @@ class TelnyxStream:
                 return [Stopped("hung up")]
             case "error":
                 problem = part(value, "payload", self.name)
-                return [Complained(f"{text(problem, 'title')}: {text(problem, 'detail')}")]
+                code = str(problem.get("code", ""))
+                return [Complained(code if _CODE.fullmatch(code) else "")]
             case str():
                 return []  # "connected", and what may be added one day.
             case _:

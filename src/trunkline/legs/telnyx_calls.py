@@ -179,7 +179,7 @@ class Telnyx:
         try:
             await self.end(call_id, "reject", BUSY)
         except TrunklineError as error:  # the caller then hears it ring until they have enough
-            logger.warning("call not turned away", call_id=call_id, error=str(error))
+            logger.warning("call not turned away", call_id=call_id, error=error.for_log())
 
     def _ring(self, call_id: str, said: Mapping[str, Any]) -> None:
         headers = said.get("custom_headers")

@@ -141,8 +141,8 @@ class StreamLeg(CarriedLeg):
                 case Stopped(reason):
                     if not self._moving:
                         self.end(reason)
-                case Complained(what):
-                    logger.warning("the carrier complains", call_id=self.info.call_id, what=what)
+                case Complained(code):
+                    logger.warning("the carrier complains", call_id=self.info.call_id, code=code)
                 case Opened():
                     pass  # Said once more on a stream that is known: nothing new.
 
