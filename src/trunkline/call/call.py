@@ -221,7 +221,7 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        voices = voices_reporting_to(self.engines.tts, self._engine_failed, self._voice_asked)
+        voices = voices_reporting_to(self.engines.tts, self._trouble, self._voice_asked)
         voice: Voice = await voices.open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
         )
@@ -254,7 +254,7 @@ class Call:
         self._listener = listener
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
-        model = model_reporting_to(self.engines.llm, self._engine_failed)
+        model = model_reporting_to(self.engines.llm, self._trouble)
         own = LocalBrain(clock=self.clock)
         local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
         self._economy = Economy(self.settings.budget, model, own if local else model, self.engines.fast, own)
@@ -466,10 +466,6 @@ class Call:
         timer = self.clock.call_at(when, callback)
         self._timers.append(timer)
         return timer
-
-    def _engine_failed(self, name: str, error: EngineError) -> None:
-        """One engine of a list failed, and the next one is asked."""
-        self._trouble(name, error)
 
     def _voice_asked(self, name: str, characters: float) -> None:
         self._emit(EngineAsked(self.clock.now(), "tts", name, characters=int(characters)))

@@ -121,7 +121,7 @@ class EarlyMedia:
             self._leg.start(self._hear, lambda _: None)
         except MediaError as error:
             # It ended in this instant, or has no sound before its answer: `answer` says what becomes of it.
-            logger.info("early media not heard", call_id=self._leg.info.call_id, error=str(error))
+            logger.info("early media not heard", call_id=self._leg.info.call_id, error=error.for_log())
 
     def _hear(self, frame: Frame) -> None:
         if self._open and self._listener is not None:
@@ -142,9 +142,7 @@ class EarlyMedia:
             await listener.run()
         except EngineError as error:
             # Each failure is in the log already. Whoever answers is greeted as without early media.
-            logger.info(
-                "early media not understood", call_id=self._leg.info.call_id, error=type(error).__name__
-            )
+            logger.info("early media not understood", call_id=self._leg.info.call_id, error=error.for_log())
 
     def _heard(self, event: Event) -> None:
         """Of all that the listener tells, the words."""
