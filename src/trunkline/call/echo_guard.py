@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 _RATE = 4000
@@ -30,6 +29,7 @@ _PAST = 2480
 """0.62 s of the agent: echoes of 20 to 300 ms, and the network's own delay."""
 _TAPS = 24
 """6 ms of filter, a quarter of it before the delay."""
+_DIAGONAL = np.diag_indices(_TAPS)
 _SIZE = 3072
 _AUDIBLE = 120.0
 """Root mean square (of 32,768) from which a frame of the agent's can come back as an echo."""
@@ -148,7 +148,9 @@ def _likeliest(past: Samples, heard: Samples) -> int:
     """The delay, in samples, at which what was played is most like what is heard."""
     spectrum = np.fft.rfft(past, _SIZE) * np.conj(np.fft.rfft(heard, _SIZE))
     products = np.abs(np.fft.irfft(spectrum, _SIZE)[: _PAST - _WINDOW + 1])
-    sums = np.concatenate(([0.0], np.cumsum(past * past, dtype=np.float64)))
+    sums = np.empty(_PAST + 1)
+    sums[0] = 0.0
+    np.cumsum(past * past, dtype=np.float64, out=sums[1:])
     energies = sums[_WINDOW:] - sums[:-_WINDOW]
     # A stretch that is nearly silent is like anything: it cannot be what came back.
     least = 0.02 * sums[-1] * _WINDOW / _PAST + 1.0
@@ -158,12 +160,14 @@ def _likeliest(past: Samples, heard: Samples) -> int:
 def _explained(past: Samples, heard: Samples, delay: int) -> float:
     """The share of what is heard, in amplitude, that a short filter makes of what was played."""
     start = min(max(0, _PAST - _WINDOW - delay - 3 * _TAPS // 4), _PAST - _WINDOW - _TAPS + 1)
-    rows = sliding_window_view(past[start : start + _WINDOW + _TAPS - 1], _WINDOW)
+    # What `sliding_window_view` gives, for a tenth of its time.
+    step = past.itemsize
+    rows: Samples = np.ndarray((_TAPS, _WINDOW), past.dtype, past, start * step, (step, step))
     energy = float(heard @ heard)
     if energy <= 0:
         return 0.0
     alike = rows @ rows.T
-    alike[np.diag_indices(_TAPS)] += 0.01 * np.trace(alike) / _TAPS + 1.0
+    alike[_DIAGONAL] += 0.01 * alike.trace() / _TAPS + 1.0
     both = rows @ heard
     fitted = np.linalg.solve(alike, both)
     # What a slightly damped fit leaves over: |y|^2 - 2 f.b + f.A.f

@@ -78,10 +78,11 @@ class Track:
         levels = loudness(pcm, self.rate)
         if not levels:
             return
-        hushed = max(levels) < _HUSH and not activity.speaking
+        loudest = max(levels)
+        hushed = loudest < _HUSH and not activity.speaking
         own = False
         if self._guard is not None and self._guard.listening:
-            own = self._guard.echoes(pcm, sounds=max(levels) >= max(_HUSH, 2 * activity.quiet))
+            own = self._guard.echoes(pcm, sounds=loudest >= max(_HUSH, 2 * activity.quiet))
             hushed = hushed or own or activity.faint(levels)
         if own:
             # A voice that begins over an echo is dated to itself, not back through the echo.
@@ -93,7 +94,8 @@ class Track:
                 self._voicing.reset()
             sound = self._voicing.look(pcm)
         self._was_voicing = sound is not None
-        self._tell(activity.frame(at, levels, gate, sound, frame.concealed))
+        for event in activity.frame(at, levels, gate, sound, frame.concealed):
+            self._on_event(event)
         if own:
             # The network would call it what it is: speech.
             self._filling = False

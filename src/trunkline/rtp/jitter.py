@@ -188,11 +188,10 @@ class JitterBuffer:
         if number < self._next:
             self.counts.late += 1
             return
-        held = _Held(kind, position, packet.payload, at, self._arriving)
         if number == self._next and not self._held:
-            self._release(number, held, frames)
+            self._release(number, kind, position, packet.payload, at, self._arriving, frames)
             return
-        self._held[number] = held
+        self._held[number] = _Held(kind, position, packet.payload, at, self._arriving)
         if len(self._held) > MAX_HELD:
             first = min(self._held)
             self._next = first
@@ -264,7 +263,7 @@ class JitterBuffer:
             gap = min(held.position - self._position, missing, _FILL_LIMIT * self._unit)
             if held.kind is not Kind.OTHER and gap > 0:
                 self._emit_lost(gap, held.at, frames)
-            self._release(number, held, frames)
+            self._release_held(number, held, frames)
 
     def _drain(self, now: float, frames: list[Frame]) -> None:
         """Release what is held as far as it is in order, concealing what was waited for long enough."""
@@ -274,7 +273,7 @@ class JitterBuffer:
             sounds = held.kind is not Kind.OTHER
             if number <= self._next or (sounds and held.position <= self._position):
                 del self._held[number]
-                self._release(number, held, frames)
+                self._release_held(number, held, frames)
             elif self._due() + self._lateness.wait <= now:
                 if sounds:
                     units = min(self._packet_units, held.position - self._position)
@@ -285,38 +284,50 @@ class JitterBuffer:
             else:
                 return
 
-    def _release(self, number: int, held: _Held, frames: list[Frame]) -> None:
+    def _release_held(self, number: int, held: _Held, frames: list[Frame]) -> None:
+        self._release(number, held.kind, held.position, held.payload, held.at, held.decode, frames)
+
+    def _release(
+        self,
+        number: int,
+        kind: Kind,
+        position: int,
+        payload: bytes,
+        at: float,
+        decode: Decode,
+        frames: list[Frame],
+    ) -> None:
         follows = number == self._next
         if not follows:
             self.counts.fates.missing(number - self._next)
         self.counts.fates.came()
         self._next = number + 1
-        if held.kind is Kind.OTHER:
+        if kind is Kind.OTHER:
             return
-        gap = held.position - self._position
+        gap = position - self._position
         if gap > 0:  # if nothing is missing, nothing was sent
             self._suppresses = self._suppresses or follows
-            self._emit_silence(gap, held.at, frames)
+            self._emit_silence(gap, at, frames)
         elif gap < 0:
             self._surplus = min(self._surplus + min(-gap, self._by_clock), self._clock_rate)
         self._by_clock = 0
-        self._position = held.position
-        if held.kind is Kind.NOISE:
-            self._take_noise(held.payload)
+        self._position = position
+        if kind is Kind.NOISE:
+            self._take_noise(payload)
             return
-        if held.decode is not self._decode:
-            self._use(held.decode)
+        if decode is not self._decode:
+            self._use(decode)
         try:
-            pcm = self._decode(held.payload)
+            pcm = self._decode(payload)
         except ParseError:
             self.counts.undecodable += 1
-            self._emit_lost(self._packet_units, held.at, frames)
+            self._emit_lost(self._packet_units, at, frames)
             return
         units = len(pcm) // 2 * self._clock_rate // self._rate
         self._packet_units = max(units, self._unit // 4)
         self._noisy = False
         self._position += units
-        self._emit(self._conceal.good(pcm), held.at, False, frames)
+        self._emit(self._conceal.good(pcm), at, False, frames)
 
     def _use(self, decode: Decode) -> None:
         self._decode = self._arriving = decode

@@ -128,7 +128,7 @@ class Pacer:
         return self._zero + slot.offset + slot.beat * FRAME_SECONDS
 
     def _schedule(self) -> None:
-        due = min((self._due(slot) for slot in self._slots if not slot.empty), default=None)
+        due = min([self._due(slot) for slot in self._slots if not slot.empty], default=None)
         if self._timer is not None:
             if due is not None and self._timer_due <= due:
                 return
@@ -142,10 +142,8 @@ class Pacer:
         self._timer = None
         now = self._clock.now()
         for slot in self._slots:
-            if slot.empty:
-                continue
             late = now - self._due(slot)
-            if late < -_EARLY:
+            if late < -_EARLY or slot.empty:
                 continue
             skipped = max(0, int(late / FRAME_SECONDS))
             slot.beat += skipped + 1
