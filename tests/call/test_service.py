@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from legs.far_ends import LIMIT, until
 from legs.test_sip_calls import address, all_events, next_call
 from trunkline.call.call import CallResult
 from trunkline.call.routing import Route, Routing
-from trunkline.call.service import CallService, ServiceSettings, open_service
+from trunkline.call.service import COLLECT_AFTER, CallService, ServiceSettings, open_service
 from trunkline.call.settings import CallSettings
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused
@@ -55,6 +56,14 @@ async def serving(
             await phone.close()
             stop.set()
             await running
+
+
+async def test_garbage_is_collected_rarely_while_a_service_is_open_and_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    async with open_service(SETTINGS, SystemClock()):
+        assert gc.get_threshold() == COLLECT_AFTER
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
 
 
 async def test_the_number_called_chooses_the_scenario_and_a_refusal_comes_before_any_ringing() -> None:
