@@ -139,3 +139,44 @@ _WORDS = st.lists(st.sampled_from(_COMMON.split()) | st.text(max_size=6), max_si
 def test_it_is_always_a_probability(text: str, kind: Answer) -> None:
     assert 0 <= answered(text, Expectation(kind)) <= 1
     assert 0 <= completeness(text, kind) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Answer.YES_NO, "I do"),
+        (Answer.YES_NO, "it is"),
+        (Answer.YES_NO, "mm-hm"),
+        (Answer.YES_NO, "uh-huh"),
+        (Answer.CHOICE, "express"),
+        (Answer.CHOICE, "both"),
+        (Answer.NUMBER, "three"),
+        (Answer.MONEY, "ten"),
+    ],
+)
+def test_a_word_or_two_that_fit_the_question_are_whole(kind: Answer, text: str) -> None:
+    assert answered(text, Expectation(kind)) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Answer.YES_NO, "I have"),
+        (Answer.YES_NO, "um"),
+        (Answer.CHOICE, "the"),
+        (Answer.CHOICE, "the second"),
+        (Answer.CHOICE, "maybe"),
+        (Answer.CHOICE, "option"),
+        (Answer.NUMBER, "twenty"),
+        (Answer.NUMBER, "about"),
+        (Answer.FREE, "I do"),
+    ],
+)
+def test_a_word_that_something_may_follow_is_not(kind: Answer, text: str) -> None:
+    assert answered(text, Expectation(kind)) < 0.8
+
+
+@pytest.mark.parametrize("text", ["mm-hm", "all of them", "some of us", "I understand", "how come", "maybe"])
+def test_short_answers_are_no_halves(text: str) -> None:
+    assert completeness(text) >= 0.35
+    assert completeness("some of the") < 0.35

@@ -107,7 +107,7 @@ class Figures:
 
 
 def shipped(name: str) -> str:
-    """The text of `figures` or `tuning`."""
+    """The text of `figures`, `tuning`, `unfitted` or `whole`."""
     return (files("trunkline.lab") / "pauses" / f"{name}.txt").read_text(encoding="utf-8")
 
 

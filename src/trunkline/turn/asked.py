@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from trunkline.events import Answer, Expectation
 from trunkline.turn.completeness import completeness
 from trunkline.turn.endings import ENDINGS
-from trunkline.turn.wording import NUMBERS, TENS, count_digits, plain_words, words_of
+from trunkline.turn.wordclasses import (
+    CONJUNCTIONS,
+    DETERMINERS,
+    INTERJECTIONS,
+    PREPOSITIONS,
+    PRONOUNS,
+    QUESTIONS,
+)
+from trunkline.turn.wording import FILLERS, NUMBERS, TENS, count_digits, plain_words, words_of
 
 DICTATED = frozenset({Answer.PHONE, Answer.EMAIL, Answer.ADDRESS, Answer.SPELLING})
 _PHONE_DIGITS = 10
@@ -29,6 +37,19 @@ _WITHIN_ADDRESSES = words_of(
 )
 _NATO = words_of("as in like for")
 _SHORTEST_NAME = 3
+_ANSWERING = words_of("do does did am is are was were can could will would should")
+_FITTING = 0.85
+_BEGIN_CHOICES = (
+    PRONOUNS
+    | PREPOSITIONS
+    | DETERMINERS
+    | CONJUNCTIONS
+    | QUESTIONS
+    | INTERJECTIONS
+    | FILLERS
+    | words_of("number option")
+) - words_of("both")
+"""No choice by themselves."""
 
 
 def answered(text: str, asked: Expectation) -> float:
@@ -50,8 +71,23 @@ def answered(text: str, asked: Expectation) -> float:
             return 0.95 if count_digits(words) >= asked.digits else 0.1
         case Answer.NUMBER | Answer.MONEY if len(words) > 1 and words[-2] in TENS and words[-1] in NUMBERS:
             return max(by_grammar, 0.8)
+        case Answer.NUMBER | Answer.MONEY | Answer.CHOICE | Answer.YES_NO:
+            return max(by_grammar, _short(words, asked.kind))
         case _:
             return by_grammar
+
+
+def _short(words: Sequence[str], kind: Answer) -> float:
+    """A word or two that fit the question are all of it: "twelve", "express", "I do". After "twenty", "the
+    second" or "I have" more may follow; 0 where nothing is known."""
+    match kind:
+        case Answer.YES_NO:
+            fits = len(words) == 2 and words[0] in PRONOUNS and words[1] in _ANSWERING
+        case Answer.CHOICE:
+            fits = len(words) == 1 and ENDINGS.knows(words[0]) and words[0] not in _BEGIN_CHOICES
+        case _:
+            fits = len(words) == 1 and words[0] in NUMBERS
+    return _FITTING if fits else 0.0
 
 
 def _phone(words: list[str], digits: int, by_grammar: float) -> float:

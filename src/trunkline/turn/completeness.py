@@ -59,6 +59,8 @@ FRAGMENTS = frozenset((Answer.NAME, Answer.COMPANY, Answer.CHOICE, Answer.DATE, 
 _COUNTED = frozenset((Answer.NUMBER, Answer.MONEY))
 _KNOWN_SHARE = 0.34
 _LONG = 8
+_HUMMED_YES = frozenset((("mm", "hm"), ("mhm",), ("uh", "huh"), ("mm", "hmm")))
+"""Sounds that answer where nothing else is said: no fillers then."""
 
 _WEIGHTS: dict[str, float] = json.loads(
     (files("trunkline.turn") / "english" / "weights.json").read_text(encoding="utf-8")
@@ -88,6 +90,8 @@ def completeness(text: str, kind: Answer = Answer.FREE) -> float:
 def _by_words(words: list[str], kind: Answer) -> float:
     said = without_fillers(words)
     if not said:
+        if tuple(words) in _HUMMED_YES:
+            return ANSWERED if kind is Answer.YES_NO else OFTEN_WHOLE
         return 0.1
     settled = settled_completeness(words, said, kind)
     if settled is not None:
@@ -138,7 +142,7 @@ def _is_half(said: Sequence[str], rest: Sequence[str]) -> bool:
     if clauses.verbs and clauses.lacking:
         return True
     if not clauses.verbs:
-        return len(rest) > 2 and rest[0] in _PARTS and "of" in rest[1:3]
+        return len(rest) > 2 and rest[0] in _PARTS and "of" in rest[1:3] and rest[-1] not in OBJECTS
     return rest[0] in _ASKING_BE and (
         (len(rest) == 3 and rest[1] in ARTICLES) or (len(rest) == 2 and rest[1] not in CLOSERS)
     )

@@ -127,6 +127,10 @@ OPENERS: tuple[tuple[str, ...], ...] = tuple(
 )
 """What opens a sentence and is none, the longest first."""
 WHOLE_BY_THEMSELVES = frozenset(
-    tuple(phrase.split()) for phrase in ("thank you", "never mind", "no worries", "of course", "thanks a lot")
-)
-"""Openers that are also all that somebody may say."""
+    tuple(phrase.split())
+    for phrase in (
+        "thank you", "never mind", "no worries", "of course", "thanks a lot", "excuse me", "maybe", "fine",
+        "i see", "i understand", "how come", "how so", "who's calling",
+    )
+)  # fmt: skip
+"""Openers and short answers that are also all that somebody may say."""
