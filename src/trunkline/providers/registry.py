@@ -1,8 +1,8 @@
-"""Which engines there are, and how `--stt/--llm/--tts NAME[,key=value…]` becomes one.
+"""Which engines there are, and how `--stt/--llm/--tts/--s2s NAME[,key=value…]` becomes one.
 
 An engine is a file and a line here; other people's come through the entry points `trunkline.stt`,
-`trunkline.llm` and `trunkline.tts`. Nothing of an engine is imported before somebody asks for it.
-An engine's options are its constructor's keyword parameters: their names, types and defaults are
+`trunkline.llm`, `trunkline.tts` and `trunkline.s2s`. Nothing of an engine is imported before somebody
+asks for it. An engine's options are its constructor's keyword parameters: their names, types and defaults are
 read from there, so that they stand in one place.
 """
 
@@ -21,10 +21,12 @@ from typing import Any, cast
 from trunkline.clock import Clock
 from trunkline.errors import ConfigError, EngineMissing
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
+from trunkline.providers.s2s.protocol import SpeechToSpeech
 from trunkline.providers.spec import EngineSpec, convert, parse_spec
 
 __all__ = [
     "LANGUAGE_MODELS",
+    "SPEECH_TO_SPEECH",
     "SPEECH_TO_TEXT",
     "TEXT_TO_SPEECH",
     "EngineEntry",
@@ -32,6 +34,7 @@ __all__ = [
     "EngineSpec",
     "engines",
     "make_llm",
+    "make_s2s",
     "make_stt",
     "make_tts",
     "options_of",
@@ -241,9 +244,11 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
     ),
 }
 
+SPEECH_TO_SPEECH: dict[str, EngineEntry] = {}
+
 
 def engines(kind: str) -> dict[str, EngineEntry]:
-    """Every engine of a kind ("stt", "llm" or "tts"), ours before those of other packages. A name of
+    """Every engine of a kind ("stt", "llm", "tts" or "s2s"), ours before those of other packages. A name of
     ours cannot be taken over by another package."""
     found = dict(_ours(kind))
     for point in entry_points(group=f"trunkline.{kind}"):
@@ -268,15 +273,25 @@ def make_tts(spec: str | EngineSpec, clock: Clock) -> TextToSpeech:
     return cast("TextToSpeech", _make("tts", spec, clock))
 
 
+def make_s2s(spec: str | EngineSpec, clock: Clock) -> SpeechToSpeech:
+    """The engine that hears and speaks which `spec` names, not started. `ConfigError` or `EngineMissing`."""
+    return cast("SpeechToSpeech", _make("s2s", spec, clock))
+
+
 def options_of(kind: str, name: str) -> tuple[EngineOption, ...]:
     """What can be set on an engine, from its constructor. Loads the engine's module."""
     return tuple(_options(_load(kind, name, _entry(kind, name))).values())
 
 
 def _ours(kind: str) -> Mapping[str, EngineEntry]:
-    tables = {"stt": SPEECH_TO_TEXT, "llm": LANGUAGE_MODELS, "tts": TEXT_TO_SPEECH}
+    tables = {
+        "stt": SPEECH_TO_TEXT,
+        "llm": LANGUAGE_MODELS,
+        "tts": TEXT_TO_SPEECH,
+        "s2s": SPEECH_TO_SPEECH,
+    }
     if kind not in tables:
-        raise ConfigError(f"there is no kind of engine called {kind!r}", hint="Use stt, llm or tts")
+        raise ConfigError(f"there is no kind of engine called {kind!r}", hint="Use stt, llm, tts or s2s")
     return tables[kind]
 
 
