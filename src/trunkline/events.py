@@ -415,8 +415,12 @@ class GenerationDone(Event):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    audio_input_tokens: int = 0
+    """How many of `input_tokens` were sound; the next two the same."""
+    audio_output_tokens: int = 0
+    audio_cached_tokens: int = 0
     others: dict[str, list[int]] = field(default_factory=dict)
-    """Of these tokens those of other models than `GenerationStarted` names: input, output and cached."""
+    """The same six counts of other models than `GenerationStarted` names; they are in the sums above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,13 +433,17 @@ class GenerationDropped(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed(Event):
-    """A model was used for something that no answer waits for. `purpose`: "recap"."""
+    """A model was used beside its answers. `purpose`: "recap"; where it speaks by itself, "line" (it read one
+    word for word) or "cut" (an answer that was closed before it was whole)."""
 
     model: str
     purpose: str
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    audio_cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

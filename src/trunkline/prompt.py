@@ -72,6 +72,33 @@ class Usage:
     details: dict[str, Any] = field(default_factory=dict)
     model: str = ""
     """Which model of a list answered, where it was not the first one."""
+    audio_input_tokens: int = 0
+    """How many of `input_tokens` were sound, which is priced otherwise than text; the next two the same."""
+    audio_output_tokens: int = 0
+    audio_cached_tokens: int = 0
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int, int]:
+        """Input, output and cached tokens, and how many of each were sound."""
+        return (
+            self.input_tokens,
+            self.output_tokens,
+            self.cached_tokens,
+            self.audio_input_tokens,
+            self.audio_output_tokens,
+            self.audio_cached_tokens,
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together, without their details and models."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            audio_input_tokens=self.audio_input_tokens + other.audio_input_tokens,
+            audio_output_tokens=self.audio_output_tokens + other.audio_output_tokens,
+            audio_cached_tokens=self.audio_cached_tokens + other.audio_cached_tokens,
+        )
 
 
 Delta = Token | ToolCall | Usage

@@ -113,12 +113,12 @@ def test_a_wrong_entry_point_names_its_package(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_engine_has_a_line_about_it() -> None:
-    for kind in ("stt", "llm", "tts"):
+    for kind in ("stt", "llm", "tts", "s2s"):
         for entry in engines(kind).values():
             assert entry.about
             assert ":" in entry.target
 
 
 def test_an_unknown_kind_of_engine_is_told() -> None:
-    with pytest.raises(ConfigError, match="stt, llm or tts"):
+    with pytest.raises(ConfigError, match="stt, llm, tts or s2s"):
         engines("asr")

@@ -162,14 +162,10 @@ class Answer:
             self.written.set()
 
     def _done(self) -> GenerationDone:
-        counts = {
-            model: [used.input_tokens, used.output_tokens, used.cached_tokens]
-            for model, used in self._used.items()
-        }
-        given, output, cached = (sum(column) for column in zip([0, 0, 0], *counts.values(), strict=True))
-        counts.pop(self._model, None)
+        whole = sum(self._used.values(), Usage())
+        others = {model: list(used.counts) for model, used in self._used.items() if model != self._model}
         now, text = self._tools.clock.now(), " ".join(self._text)
-        return GenerationDone(now, self.generation, text, given, output, cached, counts)
+        return GenerationDone(now, self.generation, text, *whole.counts, others)
 
     def _tell_who_decided(self, actions: list[Action]) -> None:
         if not isinstance(self.happening, CallerSaid):
@@ -323,12 +319,7 @@ class Answer:
         await self._carry_out(actions, rounds - 1)
 
     def _count(self, usage: Usage, model: str) -> None:
-        before = self._used.get(model, Usage())
-        self._used[model] = Usage(
-            before.input_tokens + usage.input_tokens,
-            before.output_tokens + usage.output_tokens,
-            before.cached_tokens + usage.cached_tokens,
-        )
+        self._used[model] = self._used.get(model, Usage()) + usage
 
     def _guard_and_say(self, sentences: list[str]) -> None:
         for sentence in sentences:

@@ -38,12 +38,6 @@ from typing import Protocol, runtime_checkable
 from trunkline.prompt import Delta, Prompt, Usage
 from trunkline.providers.protocols import ListenOptions, Recognition, VoiceOptions
 
-AUDIO_INPUT = "audio_input"
-AUDIO_CACHED = "audio_cached"
-AUDIO_OUTPUT = "audio_output"
-"""Keys of `Usage.details`: how many of `input_tokens`, `cached_tokens` and `output_tokens` were sound,
-which is priced otherwise than text. Absent: none."""
-
 Late = Callable[[Usage], None]
 """Told what an answer cost that was closed before its generator could say."""
 
@@ -69,7 +63,8 @@ class Session(Recognition, Protocol):
         """It was closed, or has failed: nothing can be asked of it any more."""
 
     def respond(self, prompt: Prompt, ear: Ear) -> AsyncGenerator[Delta, None]:
-        """Answer: `Token`s of the transcript, `ToolCall`s, then one `Usage`; its sound goes to `ear`.
+        """Answer: `Token`s of the transcript, `ToolCall`s, then one `Usage`; its sound goes to `ear`. The usage
+        says how much of it was sound, which is priced otherwise than text.
 
         When the text of one spoken item is complete, `Token("\\n")` says so, so that its last sentence need
         not wait for the sound's end. While sound alone comes, `Token("")` at least once a second tells
