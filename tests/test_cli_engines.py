@@ -72,7 +72,7 @@ def test_what_to_install_names_the_extra(capsys: pytest.CaptureFixture[str]) -> 
 
 async def test_a_name_of_several_kinds_lists_them_all(tmp_path: Path) -> None:
     status, _, err = await trunkline(tmp_path, "engines", "try", "fake")
-    assert (status, "--kind stt or --kind llm or --kind tts" in err) == (2, True)
+    assert (status, "--kind stt or --kind llm or --kind tts or --kind s2s" in err) == (2, True)
 
 
 def test_doctor_does_not_offer_what_is_not_installed() -> None:
@@ -95,6 +95,11 @@ def test_what_is_not_installed_is_seen_without_importing() -> None:
     [
         (["fake,delay_ms=20,reply=Hello.", "--kind", "llm"], {"first_token_ms", "whole_ms"}, "Hello."),
         (["fake,delay_ms=20", "--kind", "tts"], {"open_ms", "first_audio_ms", "whole_ms"}, "10 word times"),
+        (
+            ["fake,delay_ms=20,reply=Hello.", "--kind", "s2s"],
+            {"open_ms", "first_word_ms", "first_audio_ms", "whole_ms"},
+            "Hello.",
+        ),
         (["fake,text=yes", "--kind", "stt"], {"first_words_ms", "final_ms"}, "yes"),
     ],
 )
@@ -112,7 +117,7 @@ async def test_trying_an_engine(tmp_path: Path, arguments: list[str], figures: s
     [
         (["engines", "try", "nonesuch"], 2, "no engine called 'nonesuch'"),
         (["engines", "try", "fake"], 2, "--kind"),
-        (["engines", "try", "fake", "--kind", "tss"], 2, "Use stt, llm or tts"),
+        (["engines", "try", "fake", "--kind", "tss"], 2, "Use stt, llm, tts or s2s"),
         (["engines", "try", "fake,fail_after=0", "--kind", "stt"], 3, "told to fail"),
         (["engines", "try", "anthropic"], 3, "Set ANTHROPIC_API_KEY"),
         (["engines", "try", "fake,empty=true", "--kind", "tts"], 3, "no sound"),

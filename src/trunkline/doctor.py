@@ -25,6 +25,7 @@ from trunkline.providers.registry import (
     EngineEntry,
     engines,
     make_llm,
+    make_s2s,
     make_stt,
     make_tts,
     options_of,
@@ -39,9 +40,9 @@ START_LIMIT = 60.0
 FREE_SPACE = 1_000_000_000
 """Bytes below which the disk of the records is called nearly full."""
 
-KINDS = {"stt": "Speech to text", "llm": "Language model", "tts": "Text to speech"}
+KINDS = {"stt": "Speech to text", "llm": "Language model", "tts": "Text to speech", "s2s": "Speech to speech"}
 
-_MAKE: dict[str, Any] = {"stt": make_stt, "llm": make_llm, "tts": make_tts}
+_MAKE: dict[str, Any] = {"stt": make_stt, "llm": make_llm, "tts": make_tts, "s2s": make_s2s}
 
 
 class State(StrEnum):
@@ -89,7 +90,7 @@ def _machine() -> Iterator[Finding]:
 
 async def _engines(kind: str, settings: Settings, clock: Clock) -> list[Finding]:
     chosen = getattr(settings.engines, kind)
-    specs = chosen if isinstance(chosen, tuple) else (chosen,)
+    specs = chosen if isinstance(chosen, tuple) else (chosen,) if chosen else ()
     in_force: dict[str, str] = {}
     found: list[Finding] = []
     for spec in specs:

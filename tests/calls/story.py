@@ -36,6 +36,7 @@ from trunkline.legs.leg import LegEvent, OnFrame
 from trunkline.prompt import Message, Prompt
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
+from trunkline.providers.s2s.protocol import SpeechToSpeech
 from trunkline.providers.stt.fake import FakeSpeechToText, Utterance
 from trunkline.providers.tts.fake import FakeTextToSpeech
 from trunkline.providers.voice_cache import VoiceCache
@@ -205,12 +206,14 @@ def tell(
     leg_says: Sequence[LegEvent] = (),
     judge: LanguageModel | None = None,
     rings_for: float = 0.0,
+    s2s: Callable[[VirtualClock, FakeSpeechToText], SpeechToSpeech] | None = None,
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
     the agent called, and "the caller" is who, or what, answers. `leg_says` happens on the agent's
     leg, at its times from the answer. `rings_for`: an outbound call has early media for so long before it
-    is answered; then times are from where that begins."""
+    is answered; then times are from where that begins. `s2s` makes what hears and speaks by
+    itself, from a recogniser that hears the caller's lines; the others are then behind it."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -235,12 +238,15 @@ def tell(
             judge=judge,
             fast=fast,
             ends=ends(clock) if ends is not None else None,
+            s2s=s2s(clock, FakeSpeechToText(script=_script(spoken, zero), clock=clock)) if s2s else None,
         )
-        everything: list[SpeechToText | LanguageModel | TextToSpeech] = [
+        everything: list[SpeechToText | LanguageModel | TextToSpeech | SpeechToSpeech] = [
             *engines.stt,
             engines.llm,
             engines.tts,
         ]
+        if engines.s2s is not None:
+            everything.append(engines.s2s)
         for engine in everything:
             await engine.start()
         if engines.ends is not None:

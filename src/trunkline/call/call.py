@@ -22,6 +22,7 @@ from trunkline.call.after_call import Finished
 from trunkline.call.answer import Tools
 from trunkline.call.budget import LiveBudget
 from trunkline.call.consult import Asking
+from trunkline.call.duplex import bound, line_maker
 from trunkline.call.early_media import EarlyMedia
 from trunkline.call.economy import Economy
 from trunkline.call.engines import Engines
@@ -81,11 +82,7 @@ from trunkline.events import (
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
 from trunkline.providers.llm.local_brain import LocalBrain
-from trunkline.providers.protocols import (
-    ListenOptions,
-    Voice,
-    VoiceOptions,
-)
+from trunkline.providers.protocols import LanguageModel, ListenOptions, Voice, VoiceOptions
 from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
@@ -221,19 +218,20 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        voices = voices_reporting_to(self.engines.tts, self._trouble, self._voice_asked)
+        mine, self.settings = bound(self.engines, self.settings, self.clock, self._emit, self._trouble)
+        voices = voices_reporting_to(mine.tts, self._trouble, self._voice_asked)
         voice: Voice = await voices.open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)
         )
         if (maker := self._line_maker()) is not None:
             voice = maker.cached(voice)
         listener = Listener(
-            self.engines.stt, ListenOptions(rate, language), self.clock, self._emit, self.engines.ends
+            mine.stt, ListenOptions(rate, language), self.clock, self._emit, self.engines.ends
         )
         try:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:
-                self._wire(voice, listener, tasks)
+                self._wire(voice, listener, mine.llm, tasks)
                 tasks.spawn(self._leg_events(), "leg events")
                 tasks.spawn(self._listen(listener), "listen")
                 assert self._thinker is not None
@@ -245,16 +243,14 @@ class Call:
             await voice.close()
 
     def _line_maker(self) -> LineMaker | None:
-        lines = self.engines.lines
-        return (
-            None if lines is None else LineMaker(self.engines.tts, lines, self.settings, self.engines.voice)
-        )
+        return line_maker(self.engines, self.settings, self._emit, self.clock)
 
-    def _wire(self, voice: Voice, listener: Listener, tasks: CallTasks) -> None:
+    def _wire(self, voice: Voice, listener: Listener, llm: LanguageModel, tasks: CallTasks) -> None:
         self._listener = listener
         self._speaker = Speaker(voice, self.leg.rate, self.settings, self.clock, self._emit, self.leg.clear)
         play = LoggedPlay(self.play, self.clock, self._emit)
-        model = model_reporting_to(self.engines.llm, self._trouble)
+        model = model_reporting_to(llm, self._trouble)
+        writer = model_reporting_to(self.engines.llm, self._trouble)
         own = LocalBrain(clock=self.clock)
         local = self.settings.simple_turns == "brain" and model.name != LocalBrain.name
         self._economy = Economy(self.settings.budget, model, own if local else model, self.engines.fast, own)
@@ -273,7 +269,7 @@ class Call:
             ).begin,
             start_timer=self._start_timer,
             judge=Judge(self.engines.judge, self.play, tasks, self.clock, self._emit, self._judged).look,
-            recap=Recaps(model, tasks, self.clock, self._emit, self._recapped).begin,
+            recap=Recaps(writer, tasks, self.clock, self._emit, self._recapped).begin,
             economy=self._economy,
         )
         self._thinker = Thinker(tools, play.initial(), tasks, self._finale, self._mute)

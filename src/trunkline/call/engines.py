@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trunkline.call.sounded_end import SoundedEnds
 from trunkline.call.tool_work import RunsTools
+from trunkline.providers.breaker import Breaker
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
+from trunkline.providers.s2s.protocol import SpeechToSpeech
 from trunkline.providers.voice_cache import VoiceCache
 
 
@@ -30,6 +32,14 @@ class Engines:
     """What steps of kind call may use."""
     judge: LanguageModel | None = None
     """What watches over the scenario's rules in plain words."""
+    s2s: SpeechToSpeech | None = None
+    """What hears and speaks by itself; the other three are then behind it."""
+    s2s_breaker: Breaker = field(default_factory=Breaker)
+    """Shared by all calls."""
 
     def names(self) -> dict[str, str]:
+        """Which engine does what, for the record."""
+        if self.s2s is not None:
+            name = self.s2s.name
+            return {"stt": self.s2s.transcriber or name, "llm": name, "tts": name, "s2s": name}
         return {"stt": self.stt[0].name, "llm": self.llm.name, "tts": self.tts.name}

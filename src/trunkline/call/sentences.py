@@ -77,6 +77,11 @@ class SentenceCutter:
             pieces.append(piece)
         return pieces
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is text that was not given yet."""
+        return bool(self._text.strip())
+
     def flush(self) -> list[str]:
         """The text is over: gives what is left, and is ready for another answer."""
         pieces = []

@@ -10,14 +10,15 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import structlog
 
 from trunkline.call.after_call import AfterCalls
 from trunkline.call.call import Call, CallResult, Engines
-from trunkline.call.fixed_lines import LineMaker, cache_for
+from trunkline.call.duplex import line_maker
+from trunkline.call.fixed_lines import cache_for
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.once import Once
 from trunkline.call.play import Play, settings_for
@@ -27,6 +28,7 @@ from trunkline.call.sounded_end import ends_for
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import RecordError, TrunklineError
+from trunkline.events import Event
 from trunkline.integrations.settings import Tool
 from trunkline.integrations.toolbox import Toolbox
 from trunkline.legs.leg import Leg, LegInfo
@@ -34,7 +36,8 @@ from trunkline.legs.sip import SipService, SipSettings
 from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
-from trunkline.providers.registry import make_llm, make_stt, make_tts
+from trunkline.providers.registry import make_llm, make_s2s, make_stt, make_tts
+from trunkline.providers.s2s.protocol import SpeechToSpeech
 from trunkline.providers.stt_failover import FailoverSpeechToText
 from trunkline.providers.voice_cache import Prepared
 from trunkline.rtp.pacer import Pacer
@@ -67,6 +70,8 @@ class ServiceSettings:
     """What steps of kind call may use."""
     judge: str = ""
     """The model that watches over a scenario's rules in plain words; empty: none."""
+    s2s: str = ""
+    """What hears and speaks by itself, in place of the three, which are then behind it; empty: none."""
     call: CallSettings = field(default_factory=CallSettings)
     runs: Path | None = None
     """Each call's record becomes a folder in here; None: no records."""
@@ -84,7 +89,11 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
     llm = _one_model(settings.llm, clock)
     tts = _one_voice(settings.tts, clock)
     prices_in_force()  # a wrong table is told now, not when the first call ends
-    everything: list[SpeechToText | LanguageModel | TextToSpeech] = [*stt, llm, tts]
+    everything: list[SpeechToText | LanguageModel | TextToSpeech | SpeechToSpeech] = [*stt, llm, tts]
+    s2s = make_s2s(settings.s2s, clock) if settings.s2s else None
+    if s2s is not None:
+        everything.append(s2s)
+        logger.warning("one engine hears and speaks", engine=s2s.name, cannot=s2s.cannot)
     spec = settings.call.budget.llm if "fast-model" in settings.call.budget.allowed else ""
     fast = make_llm(spec, clock) if spec else None
     judge = make_llm(settings.judge, clock) if settings.judge else None
@@ -95,11 +104,20 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
             await engine.start()
         if ends is not None:
             await ends.start()
-        first = settings.tts if isinstance(settings.tts, str) else settings.tts[0]
+        first = settings.s2s or (settings.tts if isinstance(settings.tts, str) else settings.tts[0])
         async with Toolbox(settings.tools) as tools:
             lines = cache_for(settings.call)
             yield Engines(
-                stt, llm, tts, lines=lines, fast=fast, ends=ends, voice=first, tools=tools, judge=judge
+                stt,
+                llm,
+                tts,
+                lines=lines,
+                fast=fast,
+                ends=ends,
+                voice=first,
+                tools=tools,
+                judge=judge,
+                s2s=s2s,
             )
     finally:
         if ends is not None:
@@ -120,6 +138,10 @@ def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:
 def _one_voice(specs: str | tuple[str, ...], clock: Clock) -> TextToSpeech:
     voices = [make_tts(spec, clock) for spec in ((specs,) if isinstance(specs, str) else specs)]
     return voices[0] if len(voices) == 1 else FailoverTextToSpeech(voices, clock, tell=_engine_failed)
+
+
+def _spent(event: Event) -> None:
+    logger.info("tokens for lines made ahead", spent=asdict(event))
 
 
 def _engine_failed(name: str, error: TrunklineError) -> None:
@@ -217,7 +239,8 @@ class CallService:
         """Make a play's fixed lines before its first call, for legs of this rate."""
         if self.engines.lines is not None:
             settings = settings_for(play, self.settings.call)
-            maker = LineMaker(self.engines.tts, self.engines.lines, settings, self.engines.voice)
+            maker = line_maker(self.engines, settings, _spent, self.clock)
+            assert maker is not None
             made: list[Prepared] = []
             await maker.prepare(play, {}, rate, made.append)
             total = sum(made, Prepared())

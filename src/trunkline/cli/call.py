@@ -14,6 +14,7 @@ from trunkline.cli.options import (
     Debug,
     Llm,
     Runs,
+    S2s,
     ScenarioSource,
     Sip,
     Stt,
@@ -42,6 +43,7 @@ def call(
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
+    s2s: S2s = None,
     runs: Runs = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -66,6 +68,7 @@ def call(
         engines__stt=("--stt", stt),
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
+        engines__s2s=("--s2s", s2s),
         # Dialling needs a port of its own and takes any, so that it can run beside `serve`.
         sip__bind=("--sip", sip),
         sip__trace=("--trace", trace),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from trunkline.cli.options import AsJson, Assignments, ConfigFile, Llm, Runs, Sip, Stt, Tts, settings_from
+from trunkline.cli.options import (
+    AsJson,
+    Assignments,
+    ConfigFile,
+    Llm,
+    Runs,
+    S2s,
+    Sip,
+    Stt,
+    Tts,
+    settings_from,
+)
 
 
 def config(
@@ -12,6 +23,7 @@ def config(
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
+    s2s: S2s = None,
     sip: Sip = None,
     runs: Runs = None,
     assignments: Assignments = None,
@@ -30,6 +42,7 @@ def config(
         engines__stt=("--stt", stt),
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
+        engines__s2s=("--s2s", s2s),
         sip__bind=("--sip", sip),
         record__folder=("--runs", runs),
     )

@@ -15,6 +15,7 @@ from trunkline.cli.options import (
     Debug,
     Llm,
     Runs,
+    S2s,
     Stt,
     Tts,
     settings_from,
@@ -35,6 +36,7 @@ def demo(
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
+    s2s: S2s = None,
     runs: Runs = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -57,6 +59,7 @@ def demo(
         engines__stt=("--stt", stt),
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
+        engines__s2s=("--s2s", s2s),
         record__folder=("--runs", runs),
     )
     options = DemoOptions(

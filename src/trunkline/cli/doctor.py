@@ -14,6 +14,7 @@ from trunkline.cli.options import (
     ConfigFile,
     Debug,
     Llm,
+    S2s,
     Sip,
     Stt,
     Tts,
@@ -36,6 +37,7 @@ def doctor(
     stt: Stt = None,
     llm: Llm = None,
     tts: Tts = None,
+    s2s: S2s = None,
     sip: Sip = None,
     assignments: Assignments = None,
     as_json: AsJson = False,
@@ -56,6 +58,7 @@ def doctor(
         engines__stt=("--stt", stt),
         engines__llm=("--llm", llm),
         engines__tts=("--tts", tts),
+        engines__s2s=("--s2s", s2s),
         sip__bind=("--sip", sip),
     )
     findings = run(examine(with_log(loaded.settings), SystemClock()))

@@ -12,11 +12,11 @@ from trunkline.cli.options import AsJson
 if TYPE_CHECKING:
     from trunkline.clock import Clock
 
-KINDS = ("stt", "llm", "tts")
+KINDS = ("stt", "llm", "tts", "s2s")
 
 Kind = Annotated[
     str,
-    typer.Option("--kind", metavar="stt|llm|tts", help="Which kind, where several engines share a name."),
+    typer.Option("--kind", metavar="stt|llm|tts|s2s", help="Which kind, where several engines share a name."),
 ]
 
 
@@ -104,9 +104,10 @@ async def _reach(rows: list[dict[str, Any]]) -> None:
 
 
 def _made(kind: str, spec: str, clock: Clock) -> Any:
-    from trunkline.providers.registry import make_llm, make_stt, make_tts
+    from trunkline.providers.registry import make_llm, make_s2s, make_stt, make_tts
 
-    return {"stt": make_stt, "llm": make_llm, "tts": make_tts}[kind](spec, clock)
+    make = {"stt": make_stt, "llm": make_llm, "tts": make_tts, "s2s": make_s2s}
+    return make[kind](spec, clock)
 
 
 def _show(rows: list[dict[str, Any]], *, reach: bool) -> None:
@@ -166,7 +167,7 @@ def _kind_of(spec: str, kind: str) -> str:
     found = [each for each in KINDS if name in known(each)]
     if kind:
         if kind not in KINDS:
-            raise ConfigError(f"there is no kind {kind!r}", where="--kind", hint="Use stt, llm or tts")
+            raise ConfigError(f"there is no kind {kind!r}", where="--kind", hint="Use stt, llm, tts or s2s")
         return kind
     if not found:
         raise ConfigError(f"there is no engine called {name!r}", hint="`trunkline engines` lists them")
@@ -181,6 +182,7 @@ def _kind_of(spec: str, kind: str) -> str:
 async def _tried(kind: str, spec: str, text: str, times: int) -> list[dict[str, Any]]:
     from trunkline.clock import SystemClock
     from trunkline.providers.protocols import VoiceOptions
+    from trunkline.providers.s2s.trial import spoken
     from trunkline.providers.trial import SENTENCE, answered, said, understood
 
     clock = SystemClock()
@@ -203,6 +205,18 @@ async def _tried(kind: str, spec: str, text: str, times: int) -> list[dict[str, 
                         "first_token_ms": _ms(told.first),
                         "whole_ms": _ms(told.whole),
                         "what": f"{told.text} {used}",
+                    }
+                )
+            elif kind == "s2s":
+                spoke = await spoken(engine, text or "What is the capital of France?", clock)
+                what = f"{spoke.text} ({spoke.seconds:.2f} s of sound)"
+                rows.append(
+                    {
+                        "open_ms": _ms(spoke.opened),
+                        "first_word_ms": _ms(spoke.word),
+                        "first_audio_ms": _ms(spoke.first),
+                        "whole_ms": _ms(spoke.whole),
+                        "what": what,
                     }
                 )
             elif kind == "tts":

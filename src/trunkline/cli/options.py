@@ -60,6 +60,15 @@ Tts = Annotated[
         rich_help_panel=ENGINES_PANEL,
     ),
 ]
+S2s = Annotated[
+    str | None,
+    typer.Option(
+        "--s2s",
+        metavar="NAME[,key=value…]",
+        help="One engine that hears and speaks; the other three go on where it fails.",
+        rich_help_panel=ENGINES_PANEL,
+    ),
+]
 Sip = Annotated[
     str | None,
     typer.Option("--sip", metavar="udp:HOST:PORT", help="Where to listen for SIP; port 0 is any free one."),

@@ -45,6 +45,8 @@ class Engines(BaseModel):
     """The same."""
     tts: tuple[str, ...] = Field(default=("embedded",), min_length=1)
     """The same."""
+    s2s: str = ""
+    """What hears and speaks by itself, in place of the three, which are then behind it; empty: none."""
     judge: str = ""
     """The model that watches over a scenario's `guardrails.judge`, a sentence behind; empty: none."""
 
@@ -135,6 +137,7 @@ class Settings:
             tts=self.engines.tts,
             tools=self.integrations.tools,
             judge=self.engines.judge,
+            s2s=self.engines.s2s,
             call=dataclasses.replace(
                 self.call, turn=self.turn, budget=self.budget, record_audio=self.record.audio
             ),

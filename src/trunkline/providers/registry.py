@@ -244,7 +244,11 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
     ),
 }
 
-SPEECH_TO_SPEECH: dict[str, EngineEntry] = {}
+SPEECH_TO_SPEECH: dict[str, EngineEntry] = {
+    "fake": EngineEntry(
+        f"{_HERE}.s2s.fake:FakeSpeechToSpeech", about="set answers as a tone, for benchmarks and tests"
+    ),
+}
 
 
 def engines(kind: str) -> dict[str, EngineEntry]:

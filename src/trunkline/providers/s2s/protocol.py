@@ -63,8 +63,8 @@ class Session(Recognition, Protocol):
         """It was closed, or has failed: nothing can be asked of it any more."""
 
     def respond(self, prompt: Prompt, ear: Ear) -> AsyncGenerator[Delta, None]:
-        """Answer: `Token`s of the transcript, `ToolCall`s, then one `Usage`; its sound goes to `ear`. The usage
-        says how much of it was sound, which is priced otherwise than text.
+        """Answer: `Token`s of the transcript, `ToolCall`s, then one `Usage`; its sound goes to `ear`. The
+        usage says how much of it was sound, which is priced otherwise than text.
 
         When the text of one spoken item is complete, `Token("\\n")` says so, so that its last sentence need
         not wait for the sound's end. While sound alone comes, `Token("")` at least once a second tells

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
-from trunkline.errors import ConfigError, EngineDown
+from trunkline.errors import ConfigError, EngineDown, EngineError
 from trunkline.events import Expectation, Final, Partial, Word
 from trunkline.providers.protocols import Heard, ListenOptions
 from trunkline.providers.stt.fake_ear import Ear, EnergyEar, ScriptedEar, Utterance
@@ -134,6 +134,11 @@ class FakeRecognition:
 
     def __aiter__(self) -> AsyncIterator[Heard]:
         return self._outbox
+
+    def fail(self, error: EngineError) -> None:
+        """Die of this, as a connection that breaks."""
+        self._stop_timer()
+        self._outbox.fail(error)
 
     async def close(self) -> None:
         self._stop_timer()
