@@ -15,6 +15,7 @@ from trunkline.events import (
     Event,
     GenerationDone,
     GenerationStarted,
+    ModelUsed,
     SpeechStarted,
     SpeechStopped,
     SynthesisStarted,
@@ -190,7 +191,7 @@ def test_the_table_that_ships_and_ones_own(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("TRUNKLINE_PRICES", raising=False)
     shipped = load_prices()
     assert shipped.of("llm", "claude-haiku-5-5") is not None
-    assert shipped.of("llm", "brain") == {"input": 0.0, "cached": 0.0, "output": 0.0}
+    assert set((shipped.of("llm", "brain") or {"": 1.0}).values()) == {0.0}
     mine = tmp_path / "prices.toml"
     mine.write_text('currency = "EUR"\n[tts]\nvoice = { characters = 1 }\n')
     monkeypatch.setenv("TRUNKLINE_PRICES", str(mine))
@@ -233,3 +234,35 @@ def test_a_recogniser_that_is_sent_utterances_alone_is_paid_for_those() -> None:
     (row,) = [row for row in meter.to_json(PRICES)["engines"] if row["kind"] == "stt"]
     assert row["used"] == {"seconds": 100.0, "speech_seconds": 10.0}
     assert row["cost"] == 0.01
+
+
+def test_sound_that_a_model_hears_and_speaks_has_prices_of_its_own() -> None:
+    prices = Prices(
+        {"llm": {"voice": {"input": 1.0, "output": 2.0, "audio_input": 10.0, "audio_output": 20.0}}}
+    )
+    meter = CostMeter()
+    engines = dict.fromkeys(("stt", "llm", "tts", "s2s"), "voice")
+    for event in (
+        CallStarted(0.0, "c", "inbound", "a", "b", "sip", "s", "", engines),
+        CallAnswered(0.0, "PCMU", 8000),
+        GenerationStarted(1.0, 1, 1, "voice", False),
+        GenerationDone(2.0, 1, "Yes.", 1_000_000, 500_000, 300_000, 600_000, 400_000, 200_000),
+        SynthesisStarted(2.0, 1, 0, "Yes.", False),
+        ModelUsed(3.0, "voice", "line", 1000, 2000, 0, 0, 1500, 0),
+        CallEnded(60.0, "caller", "", ""),
+    ):
+        meter.add(event)
+    told = meter.to_json(prices)
+    (row,) = told["engines"]
+    assert row["used"] == {
+        "input": 301_000,
+        "cached": 100_000,
+        "output": 100_500,
+        "audio_input": 400_000,
+        "audio_cached": 200_000,
+        "audio_output": 401_500,
+    }
+    # What came from the vendor's cache has no price of its own here, and costs what other input costs.
+    assert told["total"] == pytest.approx(0.401 + 0.201 + 6.0 + 8.03)
+    without = Prices({"llm": {"voice": {"input": 1.0, "output": 2.0}}})
+    assert meter.to_json(without)["total"] is None, "sound is not counted as text"

@@ -6,9 +6,10 @@ the caller's speech for those that are sent nothing else. What an engine costs t
 unknown, and said to be so: a sum with a hole in it is no sum.
 
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine of a
-list took over, each is counted for what it was given (`EngineAsked`, `GenerationDone.others`). What a model
-had read before it failed is told by nobody, and not counted; nor is what a recogniser heard before the
-answer (early media).
+list took over, each is counted for what it was given (`EngineAsked`, `GenerationDone.others`). Of an engine
+that hears and speaks by itself all is in its tokens, of which those of sound have prices of their own. What
+a model had read before it failed is told by nobody, and not counted; nor is what a recogniser heard before
+the answer (early media).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,14 @@ from trunkline.events import (
 PRICES_VARIABLE = "TRUNKLINE_PRICES"
 _SHIPPED = Path(__file__).with_name("prices.toml")
 _UNITS = {
-    "llm": {"input": 1e6, "cached": 1e6, "output": 1e6},
+    "llm": {
+        "input": 1e6,
+        "cached": 1e6,
+        "output": 1e6,
+        "audio_input": 1e6,
+        "audio_cached": 1e6,
+        "audio_output": 1e6,
+    },
     "tts": {"characters": 1e6},
     "stt": {"hours": 3600.0, "speech_hours": 3600.0},
 }
@@ -129,7 +137,7 @@ class Spent:
             return None
         total = 0.0
         for unit, count in self.units.items():
-            price = row.get(unit, row.get("input") if unit == "cached" else None)
+            price = row.get(unit, row.get(unit.replace("cached", "input")) if "cached" in unit else None)
             if price is None and count and self.kind != "stt":
                 return None
             total += (price or 0.0) * count / _UNITS[self.kind][unit]
@@ -167,9 +175,7 @@ class CostMeter:
             case GenerationDone():
                 self._tokens(event)
             case ModelUsed():
-                fresh = max(0, event.input_tokens - event.cached_tokens)
-                used = {"input": fresh, "cached": event.cached_tokens, "output": event.output_tokens}
-                self._count(0, "llm", event.model, **used)
+                self._count(0, "llm", event.model, **_tokens_of(_counts(event)))
             case LinesPrepared():
                 self._count(0, "tts", self._engines.get("tts", "unknown"), characters=event.characters)
             case SynthesisStarted() if not event.cached:
@@ -217,17 +223,16 @@ class CostMeter:
         if model == "scenario" and not (event.input_tokens or event.output_tokens):
             return  # fixed words: no model was asked
         name = self._engines.get("llm", model) if model == "scenario" else model
-        rest = [event.input_tokens, event.output_tokens, event.cached_tokens]
+        rest = _counts(event)
         for other, counts in event.others.items():
-            self._count_tokens(turn, other, *counts)
+            self._count(turn, "llm", other, **_tokens_of(counts))
             rest = [whole - part for whole, part in zip(rest, counts, strict=True)]
         if any(rest) or not event.others:
-            self._count_tokens(turn, name, *rest)
-
-    def _count_tokens(self, turn: int, name: str, given: int, output: int, cached: int) -> None:
-        self._count(turn, "llm", name, input=max(0, given - cached), cached=cached, output=output)
+            self._count(turn, "llm", name, **_tokens_of(rest))
 
     def _count(self, turn: int, kind: str, name: str, **units: float) -> None:
+        if kind != "llm" and name == self._engines.get("s2s"):
+            return  # it hears and speaks, and is paid for it by its tokens
         spent = self._spent.setdefault((turn, kind, name), Spent(kind, name))
         for unit, count in units.items():
             spent.units[unit] += count
@@ -257,6 +262,32 @@ class CostMeter:
             ],
             "turns": [{"turn": turn, "cost": _sum(rows, prices)} for turn, rows in sorted(turns.items())],
         }
+
+
+def _counts(event: GenerationDone | ModelUsed) -> list[int]:
+    """Input, output and cached tokens, and how many of each were sound."""
+    return [
+        event.input_tokens,
+        event.output_tokens,
+        event.cached_tokens,
+        event.audio_input_tokens,
+        event.audio_output_tokens,
+        event.audio_cached_tokens,
+    ]
+
+
+def _tokens_of(counts: Sequence[int]) -> dict[str, int]:
+    """The tokens that have a price each. Those of sound stand apart where there are any."""
+    given, answered, known, heard, spoken, again = counts
+    cached = max(0, known - again)
+    text = {
+        "input": max(0, given - heard - cached),
+        "cached": cached,
+        "output": max(0, answered - spoken),
+    }
+    if heard or again or spoken:
+        return text | {"audio_input": max(0, heard - again), "audio_cached": again, "audio_output": spoken}
+    return text
 
 
 def _used(spent: Spent) -> dict[str, float]:
