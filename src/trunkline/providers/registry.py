@@ -245,6 +245,12 @@ TEXT_TO_SPEECH: dict[str, EngineEntry] = {
 }
 
 SPEECH_TO_SPEECH: dict[str, EngineEntry] = {
+    "openai": EngineEntry(
+        f"{_HERE}.s2s.openai:OpenAISession",
+        "openai",
+        "OpenAI Realtime: one model hears and speaks",
+        needs=("httpx", "websockets"),
+    ),
     "fake": EngineEntry(
         f"{_HERE}.s2s.fake:FakeSpeechToSpeech", about="set answers as a tone, for benchmarks and tests"
     ),

@@ -43,10 +43,10 @@ class OpenAIEars(HearingServer):
         self, connection: ServerConnection, query: dict[str, str], fault: str, number: int
     ) -> None:
         assert query["intent"] == "transcription"
-        await _Talk(self, connection, fault, number).go()
+        await Talk(self, connection, fault, number).go()
 
 
-class _Talk:
+class Talk:
     def __init__(self, server: OpenAIEars, connection: ServerConnection, fault: str, number: int) -> None:
         self.server = server
         self.connection = connection
@@ -67,19 +67,22 @@ class _Talk:
         await self.send("session.created", session={"type": "transcription", "id": "s"})
         async for message in self.connection:
             said = json.loads(message)
-            match said["type"]:
-                case "session.update":
-                    await self.update(said["session"])
-                case "input_audio_buffer.append":
-                    await self.append(base64.b64decode(said["audio"]))
-                case "input_audio_buffer.commit":
-                    await self.commit()
-                case "input_audio_buffer.clear":
-                    self.buffered = 0.0
-                    self.ear.force()
-                    await self.send("input_audio_buffer.cleared")
+            await self.take(said)
             if said["type"] != "input_audio_buffer.append":
                 self.server.messages.append(said)
+
+    async def take(self, said: dict[str, Any]) -> None:
+        match said["type"]:
+            case "session.update":
+                await self.update(said["session"])
+            case "input_audio_buffer.append":
+                await self.append(base64.b64decode(said["audio"]))
+            case "input_audio_buffer.commit":
+                await self.commit()
+            case "input_audio_buffer.clear":
+                self.buffered = 0.0
+                self.ear.force()
+                await self.send("input_audio_buffer.cleared")
 
     async def update(self, session: dict[str, Any]) -> None:
         self.server.sessions.append(session)

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
@@ -153,15 +154,15 @@ class FakeSession:
         )
         words = sum(len(message.content.split()) for message in prompt.messages)
         last = 0 <= engine._fail_after <= self._answered
-        async for delta in self._said(reply, words, ear, breaks=engine._fails, dies=last):
-            yield delta
+        async with aclosing(self._said(reply, words, ear, breaks=engine._fails, dies=last)) as deltas:
+            async for delta in deltas:
+                yield delta
         self._answered += 1
 
-    async def read(self, text: str, ear: Ear) -> AsyncGenerator[Delta, None]:
+    def read(self, text: str, ear: Ear) -> AsyncGenerator[Delta, None]:
         self._engine.lines.append(text)
         said = text if self._engine._reads else f"Of course: {text}"
-        async for delta in self._said(FakeReply(said), len(text.split()), ear, breaks=False, dies=False):
-            yield delta
+        return self._said(FakeReply(said), len(text.split()), ear, breaks=False, dies=False)
 
     async def _said(
         self, reply: FakeReply, words: int, ear: Ear, *, breaks: bool, dies: bool
