@@ -95,7 +95,7 @@ def _is_there(parts: list[str]) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_symbols_in_the_text_are_there(page: Path) -> None:
-    entry_points = {".stt", ".llm", ".tts", ".toml"}
+    entry_points = {".stt", ".llm", ".tts", ".s2s", ".toml"}
     missing = [
         name
         for name in SYMBOL.findall(prose(page))

@@ -13,15 +13,12 @@ from typing import Protocol
 
 from trunkline.audio.resample import Resampler
 from trunkline.call.passages import Passages, Progress
-from trunkline.call.read_line import READ_SECONDS, read_aloud
+from trunkline.call.read_line import PAUSE, READ_SECONDS, read_aloud
 from trunkline.call.wording import for_speech
 from trunkline.errors import EngineDown, EngineError
 from trunkline.prompt import Usage
 from trunkline.providers.protocols import Spoken, TextToSpeech, Voice, VoiceOptions
 from trunkline.providers.s2s.protocol import Session
-
-_PAUSE = 0.16
-"""Seconds of silence after a sentence that the session did not say in one breath with the next."""
 
 
 class Sounding:
@@ -180,7 +177,7 @@ class DuplexVoice:
             yield Spoken(resampler.flush() + self._pause())
 
     def _pause(self) -> bytes:
-        return bytes(round(self.rate * _PAUSE) * 2)
+        return bytes(round(self.rate * PAUSE) * 2)
 
     async def close(self) -> None:
         self._closed = True

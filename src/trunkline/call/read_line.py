@@ -16,6 +16,8 @@ READ_SECONDS = 1.8
 """For all of a line's words to be known, so that another voice can still say it before a caller wonders."""
 AHEAD_SECONDS = 15.0
 """The same for lines made before they are needed."""
+PAUSE = 0.16
+"""Seconds of silence after a sentence that was not said in one breath with the next."""
 
 
 async def read_aloud(
@@ -141,6 +143,7 @@ class ReadingVoice:
         async with aclosing(read_aloud(self._session, text, self._used, AHEAD_SECONDS, self._where)) as sound:
             async for pcm in sound:
                 yield Spoken(pcm)
+        yield Spoken(bytes(round(self.rate * PAUSE) * 2))
 
     async def close(self) -> None:
         await self._session.close()

@@ -1,7 +1,7 @@
-"""Engines: speech-to-text, language models, text-to-speech, behind three small protocols.
+"""Engines: speech-to-text, language models, text-to-speech, and what is all three, behind small protocols.
 
 May import `audio`; the local brain alone may import `scenario`, and the engines over MRCP alone `mrcp`.
 Vendor names appear only here and in `legs/`, `integrations/` and `config/`. Start reading at
 `protocols.py`; an engine is one file in `stt/`,
-`llm/` or `tts/` and one line in `registry.py`.
+`llm/`, `tts/` or `s2s/` and one line in `registry.py`.
 """
