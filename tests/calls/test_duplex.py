@@ -47,11 +47,12 @@ steps:
 """
 
 
-def speaking(seen: list[FakeSpeechToSpeech], **options: Any) -> Made:
+def speaking(seen: list[FakeSpeechToSpeech], name: str = "fake", **options: Any) -> Made:
     def make(clock: VirtualClock, hears: FakeSpeechToText) -> FakeSpeechToSpeech:
         engine = FakeSpeechToSpeech(
             **{"clock": clock, "hears": hears, "rate": 8000, "delay_ms": 200, **options}
         )
+        engine.name = name
         seen.append(engine)
         return engine
 
@@ -167,7 +168,7 @@ def test_when_the_session_dies_in_an_answer_the_three_go_on_with_the_call() -> N
         later,
         replies=("I see.", "The others go on."),
         settings=PLAIN_SETTINGS,
-        s2s=speaking(seen, reply=f"{LONG} And there is no fee.", fail_after=0),
+        s2s=speaking(seen, "session", reply=f"{LONG} And there is no fee.", fail_after=0),
         lasts=14.0,
     )
     assert told.result.by == "caller", "the call is not lost"
@@ -176,8 +177,13 @@ def test_when_the_session_dies_in_an_answer_the_three_go_on_with_the_call() -> N
     assert said[1].startswith(LONG)
     assert said[1].endswith("And there is no fee."), "what the session had written is spoken by the voice"
     assert said[2] == "The others go on."
-    assert {event.model for event in told.of(GenerationStarted)} >= {"fake"}  # type: ignore[attr-defined]
     assert told.of(Trouble)
+    spent = {(row["kind"], row["name"]): row["used"] for row in told.result.record["costs"]["engines"]}
+    assert spent["tts", "fake"]["characters"] >= len(said[2])
+    assert spent["stt", "fake"]["seconds"] > 4.0
+    assert ("tts", "session") not in spent, "its sound is in its tokens"
+    assert spent["llm", "session"]["audio_output"]
+    assert spent["llm", "fake"]["output"]
 
 
 def test_lines_are_made_ahead_in_the_sessions_own_voice() -> None:

@@ -160,11 +160,11 @@ def test_a_recogniser_that_listens_from_the_beginning_is_not_the_one_that_could_
 def test_tokens_are_counted_for_the_model_that_gave_them() -> None:
     meter = call(
         GenerationStarted(20.0, 1, 1, "big"),
-        GenerationDone(22.0, 1, "Hello.", 1000, 50, 300, {"plain": [400, 20, 100]}),
+        GenerationDone(22.0, 1, "Hello.", 1000, 50, 300, others={"plain": [400, 20, 100, 0, 0, 0]}),
         GenerationStarted(30.0, 2, 2, "big"),
-        GenerationDone(32.0, 2, "Hello.", 10, 5, 0, {"plain": [10, 5, 0]}),
+        GenerationDone(32.0, 2, "Hello.", 10, 5, 0, others={"plain": [10, 5, 0, 0, 0, 0]}),
         GenerationStarted(40.0, 3, 3, "scenario"),
-        GenerationDone(42.0, 3, "Hello.", 7, 3, 0, {"big": [7, 3, 0]}),
+        GenerationDone(42.0, 3, "Hello.", 7, 3, 0, others={"big": [7, 3, 0, 0, 0, 0]}),
     )
     assert used(meter, "llm") == {
         "plain": {"input": 310, "cached": 100, "output": 25},

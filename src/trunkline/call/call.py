@@ -218,7 +218,9 @@ class Call:
     async def _converse(self) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
-        mine, self.settings = bound(self.engines, self.settings, self.clock, self._emit, self._trouble)
+        mine, self.settings = bound(
+            self.engines, self.settings, self.clock, self._emit, self._trouble, self._voice_asked
+        )
         voices = voices_reporting_to(mine.tts, self._trouble, self._voice_asked)
         voice: Voice = await voices.open(
             VoiceOptions(self.settings.voice, self.settings.words_per_minute, language, rate)

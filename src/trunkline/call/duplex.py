@@ -31,12 +31,13 @@ from trunkline.events import Event, ModelUsed
 from trunkline.prompt import Delta, Prompt, Token, Usage
 from trunkline.providers.breaker import Breaker
 from trunkline.providers.failover import (
+    Asked,
     EngineRow,
     FailoverLanguageModel,
+    FailoverTextToSpeech,
     Guarded,
     Tell,
     model_reporting_to,
-    voices_reporting_to,
 )
 from trunkline.providers.protocols import (
     LanguageModel,
@@ -57,9 +58,15 @@ _MOST_ANSWERS = 4
 
 
 def bound(
-    engines: Engines, settings: CallSettings, clock: Clock, emit: Callable[[Event], None], tell: Tell
+    engines: Engines,
+    settings: CallSettings,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    tell: Tell,
+    asked: Asked,
 ) -> tuple[Engines, CallSettings]:
-    """The engines and settings of one call: as they are, or, with a session, its three faces."""
+    """The engines and settings of one call: as they are, or, with a session, its three faces. `asked`: told
+    what the configured voices are given to speak."""
     if engines.s2s is None:
         return engines, settings
     duplex = Duplex(engines.s2s, clock, emit, tell)
@@ -82,10 +89,19 @@ def bound(
         engines,
         stt=[FailoverSpeechToText((), clock, _shared=ears)],
         llm=FailoverLanguageModel((), clock, _shared=minds),
-        tts=_Mouth(duplex, voices_reporting_to(engines.tts, tell)),
+        tts=_Mouth(duplex, _spare_voices(engines.tts, clock, tell, asked)),
     )
     # The session breathes between its sentences, and answers simple turns as fast as it would read them.
     return mine, replace(settings, sentence_pause=0.0, simple_turns="model")
+
+
+def _spare_voices(engine: TextToSpeech, clock: Clock, tell: Tell, asked: Asked) -> TextToSpeech:
+    """The configured voices, which say whom of them they ask even where there is but one."""
+    if isinstance(engine, FailoverTextToSpeech):
+        return engine.reporting_to(tell, asked)
+    row = EngineRow(clock, [Guarded(engine, Breaker())], PATIENCE, tell, asked)
+    row.started = list(row.engines)
+    return FailoverTextToSpeech((), clock, _shared=row)
 
 
 def line_maker(
@@ -196,7 +212,7 @@ class _Ears:
     """The session as a recogniser."""
 
     def __init__(self, duplex: Duplex) -> None:
-        self.name = duplex.name
+        self.name = duplex.engine.transcriber or duplex.name
         self._duplex = duplex
 
     async def start(self) -> None:

@@ -173,7 +173,7 @@ class FailoverLanguageModel:
                     async for delta in deltas:
                         given = given or not isinstance(delta, Usage)
                         if isinstance(delta, Usage) and guarded is not self._row.engines[0]:
-                            yield replace(delta, model=guarded.engine.name)
+                            yield replace(delta, model=delta.model or guarded.engine.name)
                         else:
                             yield delta
                 return
