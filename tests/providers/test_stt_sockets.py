@@ -22,6 +22,7 @@ from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.assemblyai_ears import AssemblyAIEars
 from providers.servers.azure_ears import AzureEars
 from providers.servers.deepgram_ears import DeepgramEars
+from providers.servers.gemini_live_ears import GeminiEars
 from providers.servers.hearing_sockets import HearingServer
 from providers.servers.openai_ears import OpenAIEars
 from providers.stt_conformance import listening, recording, speak
@@ -43,6 +44,7 @@ from trunkline.providers.protocols import ListenOptions
 from trunkline.providers.stt.assemblyai import AssemblyAI
 from trunkline.providers.stt.azure import AzureRecogniser
 from trunkline.providers.stt.deepgram import Deepgram
+from trunkline.providers.stt.gemini import GeminiTranscribe
 from trunkline.providers.stt.openai_realtime import OpenAIRealtime
 from trunkline.providers.stt_failover import FailoverSpeechToText
 
@@ -70,6 +72,7 @@ KINDS = {
     "azure": Kind(
         AzureEars, AzureRecogniser, "AZURE_SPEECH_KEY", "azure", {"verify": False}, {"segmentation_ms": 1}
     ),
+    "gemini": Kind(GeminiEars, GeminiTranscribe, "GEMINI_API_KEY", "gemini", {}, {"mode": "loud"}),
     "openai": Kind(OpenAIEars, OpenAIRealtime, "OPENAI_API_KEY", "openai", {}, {"answer_s": 0}),
     "nova": Kind(DeepgramEars, Deepgram, "DEEPGRAM_API_KEY", "deepgram", {}, {"eot_timeout_ms": 1}),
     "flux": Kind(

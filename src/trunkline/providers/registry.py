@@ -131,6 +131,12 @@ SPEECH_TO_TEXT: dict[str, EngineEntry] = {
         "Google Cloud Speech v2",
         needs=("google.cloud.speech_v2",),
     ),
+    "gemini": EngineEntry(
+        f"{_HERE}.stt.gemini:GeminiTranscribe",
+        "gemini",
+        "Gemini's live transcription",
+        needs=("httpx", "websockets"),
+    ),
     "vosk": EngineEntry(
         f"{_HERE}.stt.vosk:Vosk", "vosk", "Vosk with a model folder, on this machine", needs=("vosk",)
     ),

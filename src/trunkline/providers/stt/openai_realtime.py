@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
@@ -22,7 +22,7 @@ from trunkline.providers.stt.hearing import keyterms_of
 from trunkline.providers.stt.line_sound import SoundFormat, line_format
 from trunkline.providers.stt.openai_shared import OFFICIAL, failure, hints
 from trunkline.providers.stt.segmenting import Begin, Segmenter, Sound, Step
-from trunkline.providers.stt.socket_recognition import Message, Moment, SocketRecognition
+from trunkline.providers.stt.socket_recognition import Message, Moment, SocketRecognition, Wire
 from trunkline.providers.stt.utterance_words import Utterances
 
 _WHERE = "openai"
@@ -180,13 +180,25 @@ class RealtimeWire:
         return [*self.utterances.finished(now)]
 
 
+class UtteranceWire(Wire, Protocol):
+    """A wire of a service that is told where utterances begin and end."""
+
+    utterances: Utterances
+
+    def begin_utterance(self, at: float, *, own: bool) -> list[Message]:
+        """Speech began; `own`: no voice activity detector said so."""
+
+    def end_utterance(self, at: float, now: float) -> list[Message]:
+        """It paused."""
+
+
 class RealtimeRecognition(SocketRecognition):
     """Sends utterances alone."""
 
     def __init__(
         self,
         line: SocketLine,
-        wire: RealtimeWire,
+        wire: UtteranceWire,
         clock: Clock,
         options: ListenOptions,
         sound: SoundFormat,
@@ -202,7 +214,7 @@ class RealtimeRecognition(SocketRecognition):
     def _take(self, frame: Frame) -> None:
         self._follow(self._segmenter.push(frame))
         if self._talk.utterances.overdue(self._clock.now(), self._answer):
-            self._fail(EngineTimeout(f"no words came within {self._answer:g} s", where=_WHERE))
+            self._fail(EngineTimeout(f"no words came within {self._answer:g} s", where=self._line.where))
 
     def speech_started(self, since: float) -> None:
         self._follow(self._segmenter.speech_started(since))

@@ -232,7 +232,7 @@ class SocketRecognition:
             if isinstance(error, TimeoutError):
                 raise EngineTimeout("it did not begin in its time", where=self._line.where) from error
             if isinstance(error, WebSocketException | OSError):
-                raise closing(error, self._line) from error
+                raise self._broken(error) from error
             raise
         self._socket = socket
         self._tasks = [
@@ -286,7 +286,7 @@ class SocketRecognition:
         except EngineError as error:
             self._fail(error)
         except ConnectionClosed as error:
-            self._fail(closing(error, self._line))
+            self._fail(self._broken(error))
         except (WebSocketException, OSError) as error:
             self._fail(unreachable(error, self._line.where))
 
@@ -297,6 +297,10 @@ class SocketRecognition:
             raise
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise EngineDown("it answered what is not its protocol", where=self._line.where) from error
+
+    def _broken(self, error: Exception) -> EngineError:
+        """What the end of the socket means."""
+        return closing(error, self._line)
 
     def _fail(self, error: EngineError) -> None:
         self._outbox.fail(error)
@@ -311,6 +315,11 @@ class SocketRecognition:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def ended(self) -> bool:
+        """It was closed, or has failed."""
+        return self._outbox.ended
 
     async def close(self) -> None:
         """End the call's recognition; may be called more than once."""
