@@ -20,6 +20,7 @@ from trunkline.events import Event, Final, GenerationDone, ModelUsed, SpeakingSt
 from trunkline.lab.memory_leg import MemoryLeg
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.s2s.openai import OpenAISession
+from trunkline.providers.s2s.protocol import SpeechToSpeech
 from trunkline.providers.stt.fake import FakeSpeechToText
 from trunkline.providers.tts.fake import FakeTextToSpeech
 
@@ -57,19 +58,19 @@ class Caller:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-async def held(server: OpenAISessions, caller: Caller) -> CallResult:
+async def held(s2s: SpeechToSpeech, caller: Caller, play: SmallTalk | None = None) -> CallResult:
+    """A call whose model is `s2s`, with the other three behind it."""
     clock = SystemClock()
     engines = Engines(
         [FakeSpeechToText(clock=clock, text="the others heard this", delay_ms=50)],
         FakeLanguageModel(clock=clock, delay_ms=0, tokens_per_s=0, reply="The others go on."),
         FakeTextToSpeech(clock=clock, delay_ms=0, rate=8000, speed=0),
-        s2s=OpenAISession(clock=clock, base_url=server.address),
+        s2s=s2s,
     )
-    assert engines.s2s is not None
-    everything = [*engines.stt, engines.llm, engines.tts, engines.s2s]
+    everything = [*engines.stt, engines.llm, engines.tts, s2s]
     near, far = MemoryLeg.pair(clock)
     batch = VoiceBatch(clock, inline=True)
-    call = Call(far, SmallTalk(), engines, PLAIN_SETTINGS, clock, batch, listeners=[caller.happened])
+    call = Call(far, play or SmallTalk(), engines, PLAIN_SETTINGS, clock, batch, listeners=[caller.happened])
 
     def hear(frame: Frame) -> None:
         """The caller listens."""
@@ -94,7 +95,7 @@ async def test_a_call_over_the_vendors_protocol(monkeypatch: pytest.MonkeyPatch)
     async with OpenAISessions() as server:
         server.replies.append(("It is twenty dollars a month. Shall I go on?", []))
         caller = Caller(turns=1)
-        result = await held(server, caller)
+        result = await held(OpenAISession(clock=SystemClock(), base_url=server.address), caller)
     assert result.by == "caller"
     assert not caller.of(Trouble)
     assert [event.text for event in caller.of(TurnEnded)] == ["yes that is right"]  # type: ignore[attr-defined]
@@ -124,7 +125,7 @@ async def test_a_call_whose_session_breaks_goes_on(monkeypatch: pytest.MonkeyPat
             happened(event)
 
         caller.happened = watch  # type: ignore[method-assign]
-        result = await held(server, caller)
+        result = await held(OpenAISession(clock=SystemClock(), base_url=server.address), caller)
     assert result.by == "caller", "the call is not lost"
     turns = [event.text for event in caller.of(TurnEnded)]  # type: ignore[attr-defined]
     assert turns[0] == "yes that is right"

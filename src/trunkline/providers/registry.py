@@ -257,6 +257,9 @@ SPEECH_TO_SPEECH: dict[str, EngineEntry] = {
         "OpenAI Realtime: one model hears and speaks",
         needs=("httpx", "websockets"),
     ),
+    "gemini": EngineEntry(
+        f"{_HERE}.s2s.gemini_live:GeminiLive", "gemini", "Gemini Live", needs=("httpx", "websockets")
+    ),
     "fake": EngineEntry(
         f"{_HERE}.s2s.fake:FakeSpeechToSpeech", about="set answers as a tone, for benchmarks and tests"
     ),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
-from providers.servers.hearing_sockets import HearingServer
+from providers.servers.hearing_sockets import LATE_SECONDS, HearingServer
 from providers.servers.pretend_ear import PretendEar
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
@@ -60,22 +61,38 @@ class GeminiEars(HearingServer):
     def error(self) -> Any:
         return {"serverContent": {"turnComplete": True, "turnCompleteReason": "PROHIBITED_INPUT_CONTENT"}}
 
-    async def listen(
-        self, connection: ServerConnection, query: dict[str, str], fault: str, number: int
-    ) -> None:
+    async def talk(self, connection: ServerConnection, query: dict[str, str]) -> None:
         assert self.paths[-1] == PATH, self.paths[-1]
-        await _Talk(self, connection, fault, number).go()
+        kind, setup = kind_of(await connection.recv())
+        assert kind == "setup"
+        await self.transcribe(connection, setup)
+
+    async def transcribe(self, connection: ServerConnection, setup: dict[str, Any]) -> None:
+        fault = self.fault()
+        self.received.append(0.0)
+        number = len(self.received) - 1
+        self.setups.append(setup)
+        if fault == "late":
+            await asyncio.sleep(LATE_SECONDS)
+        try:
+            await EarsTalk(self, connection, setup, fault, number).go()
+        finally:
+            self.ended.set()
 
 
-class _Talk:
-    def __init__(self, server: GeminiEars, connection: ServerConnection, fault: str, number: int) -> None:
+class EarsTalk:
+    def __init__(
+        self, server: GeminiEars, connection: ServerConnection, setup: dict[str, Any], fault: str, number: int
+    ) -> None:
+        assert setup["generationConfig"]["responseModalities"] == ["TEXT"]
+        detection = setup.get("realtimeInputConfig", {}).get("automaticActivityDetection", {})
+        self.automatic = not detection.get("disabled")
         self.server = server
         self.connection = connection
         self.fault = fault
         self.number = number
         self.ear = PretendEar(16000, gap=1e9)
         self.active = False
-        self.automatic = False
         self.done = 0
         self.mute = False
 
@@ -88,18 +105,12 @@ class _Talk:
             await self.connection.send(json.dumps(message).encode())
 
     async def go(self) -> None:
+        await self.send({"setupComplete": {}})
+        await self.send({"serverContent": {}})  # it sends empty ones too
         async for message in self.connection:
             kind, body = kind_of(message)
-            if kind == "setup":
-                self.server.setups.append(body)
-                assert body["generationConfig"]["responseModalities"] == ["TEXT"]
-                detection = body.get("realtimeInputConfig", {}).get("automaticActivityDetection", {})
-                self.automatic = not detection.get("disabled")
-                await self.send({"setupComplete": {}})
-                await self.send({"serverContent": {}})  # it sends empty ones too
-            else:
-                assert kind == "realtimeInput"
-                await self.input(body)
+            assert kind == "realtimeInput"
+            await self.input(body)
 
     async def input(self, body: dict[str, Any]) -> None:
         if "audio" in body:

@@ -177,6 +177,10 @@ class GeminiRecognition:
                 if stream is self._stream:
                     raise
 
+    def in_progress(self) -> list[tuple[str, bytes]]:
+        """The words so far of the utterances that are not final, and their sound so far."""
+        return self._stream.wire.in_progress()
+
     # --- from one connection to the next ----------------------------------------------------------
 
     def _change(self) -> None:

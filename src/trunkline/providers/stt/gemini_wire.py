@@ -145,6 +145,10 @@ class TranscribeWire:
         heard = self.utterances.heard_so_far(one, now)
         return [heard] if heard else []
 
+    def in_progress(self) -> list[tuple[str, bytes]]:
+        """The words so far of the utterances that are not final, and their sound so far."""
+        return [(one.text, bytes(self._sound.get(id(one), b""))) for one in self.utterances.waiting]
+
     def waited(self, now: float) -> list[Heard]:
         """Time has passed: an utterance whose last message did not come is final without it."""
         if self._quiet_since is None or now - self._quiet_since < _GRACE:
