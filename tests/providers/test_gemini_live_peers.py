@@ -18,7 +18,7 @@ from trunkline.providers.gemini_live_messages import Sounds, activity_start
 from trunkline.providers.s2s.gemini_live_wire import Manner, to_answer, to_read
 from trunkline.providers.stt.gemini_wire import TranscribeWire
 
-pytestmark = [pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 
 genai: Any = pytest.importorskip("google.genai", reason="google-genai is not installed")
 types: Any = pytest.importorskip("google.genai.types")
