@@ -22,6 +22,7 @@ from trunkline.events import (
     SpeakingStopped,
     SpeechStarted,
     SpeechStopped,
+    SynthesisStarted,
     TurnEnded,
     Word,
 )
@@ -339,3 +340,28 @@ def test_nothing_is_due_after_the_call() -> None:
     taking.handle(HungUp(2))
     assert taking.deadline() is None
     assert taking.handle(SpeechStarted(3, 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("starts", "turns"),
+    [
+        # The agent's own words, 0.2 s late in the room; the recogniser takes its time over them.
+        (1.9, []),
+        # The caller says the same, after it.
+        (3.6, ["thursday at four is free"]),
+    ],
+)
+def test_own_words_of_a_slow_recogniser_are_known_by_when_they_sounded(
+    starts: float, turns: list[str]
+) -> None:
+    own = "Thursday at four is free"
+    words = tuple(Word(word, starts + 0.3 * n, starts + 0.3 * n + 0.3) for n, word in enumerate(own.split()))
+    decided = play(
+        [
+            SynthesisStarted(1.5, 1, 0, own),
+            *agent(1.7, 3.2),
+            Final(starts + 2.4, own.lower(), words),
+        ],
+        until=9.0,
+    )
+    assert [event.text for event in decided if isinstance(event, TurnEnded)] == turns

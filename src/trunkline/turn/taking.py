@@ -191,7 +191,9 @@ class TurnTaking(Turns):
         text = event.text.strip()
         if isinstance(event, Partial) and text:
             self._partials = True
-        near = self._audible is not None or event.at < self._quiet_at + self._policy.echo_tail
+        # A slow recogniser's words are dated to when they sounded, where it says when that was.
+        sounded = min(event.at, event.words[-1].end) if event.words else event.at
+        near = self._audible is not None or sounded < self._quiet_at + self._policy.echo_tail
         if near and text and self._own.echoes(text):
             # Not a word of the caller's: but a final still closes what came before it.
             event = replace(event, text="")
