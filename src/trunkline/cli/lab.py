@@ -48,8 +48,16 @@ def bench(
     ] = 150.0,
     suite_name: Annotated[
         str | None,
-        typer.Option("--suite", metavar="NAME", help="speed, interruptions, backchannels, calls or all."),
+        typer.Option(
+            "--suite", metavar="NAME", help="speed, interruptions, backchannels, echo, calls or all."
+        ),
     ] = None,
+    cases: Annotated[
+        int,
+        typer.Option(
+            "--cases", min=1, max=5000, help="With --suite: sentences in each row that is in memory."
+        ),
+    ] = 200,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +75,8 @@ def bench(
     measured in the same way.
 
     With --suite the rows of a suite are measured one after another, each beside what it must reach: usual
-    stages, fixed lines, zero delay, interruptions, sounds that must not interrupt, many calls.
+    stages, fixed lines, zero delay, interruptions, sounds that must not interrupt, echo, many calls. Sounds
+    and echo are laid over 200 sentences in memory, in virtual time; that needs flite for the voices.
     """
     from trunkline.cli.running import run
     from trunkline.lab.bench import BenchOptions, run_bench
@@ -81,9 +90,10 @@ def bench(
         return
     if suite_name is not None:
         from trunkline.lab.bench_drawing import write as draw
-        from trunkline.lab.bench_suites import run_suite, suite, suite_rows
+        from trunkline.lab.bench_rows import suite
+        from trunkline.lab.bench_suites import run_suite, suite_rows
 
-        measured = run(run_suite(suite(suite_name, calls or 150, seconds, core), json_path))
+        measured = run(run_suite(suite(suite_name, calls or 150, seconds, core, cases), json_path))
         for path in draw(plot, suite_rows(measured)) if plot is not None else ():
             typer.echo(path)
         return

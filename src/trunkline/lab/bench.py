@@ -59,7 +59,8 @@ class BenchOptions:
     turn: dict[str, Any] = field(default_factory=lambda: {"silence": 0.2, "adaptive": False})
     """Fields of `TurnPolicy`: a fixed silence, so that what comes beyond it can be told."""
     play: str = "model"
-    """Who answers: the "model", or "fixed" lines of the scenario's own."""
+    """Who answers, by `bench_agent.PLAYS`: the "model", "fixed" lines of the scenario's own, or the local
+    "brain", although a model leads."""
     overlay: str = ""
     """What callers do while the agent speaks: "" interrupts every third time; "signs" and "noises" are sounds
     that must not cost it its sentence (`load_sounds.py`)."""

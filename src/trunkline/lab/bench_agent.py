@@ -11,16 +11,26 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from trunkline.call.play import Play
 from trunkline.call.service import CallService, ServiceSettings, open_service
 from trunkline.call.settings import CallSettings
 from trunkline.clock import Clock, SystemClock
+from trunkline.lab.bench_brain_play import BrainPlay
 from trunkline.lab.bench_play import BenchPlay
 from trunkline.lab.ear import percentile
 from trunkline.lab.own_figures import LoopLag, memory_bytes, processor_seconds
 from trunkline.legs.sip import SipSettings
 from trunkline.turn.policy import TurnPolicy
+
+PLAYS: dict[str, Callable[[], Play]] = {
+    "model": BenchPlay,
+    "fixed": lambda: BenchPlay(fixed=True),
+    "brain": BrainPlay,
+}
+"""Who answers, by `BenchOptions.play`."""
 
 
 async def answer_questions(service: CallService, clock: Clock, lag: LoopLag) -> None:
@@ -63,9 +73,8 @@ async def serve(options: dict[str, Any]) -> None:
     )
     async with open_service(settings, clock) as service:
         stop = asyncio.Event()
-        serving = asyncio.create_task(
-            service.serve(lambda _: BenchPlay(fixed=options["play"] == "fixed"), stop)
-        )
+        make = PLAYS[options["play"]]
+        serving = asyncio.create_task(service.serve(lambda _: make(), stop))
         lag = LoopLag(clock)
         try:
             host, port = service.sip.address

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trunkline.errors import ConfigError, RecordError
-from trunkline.lab.bench_suites import FIGURES
+from trunkline.lab.bench_rows import FIGURES
 
 _WIDTH, _LABEL, _LINE, _BAR = 900, 420, 34, 16
 _GOOD, _BAD, _AIM, _GREY = "#2a7", "#c33", "#000", "#666"
@@ -49,12 +49,12 @@ def _shapes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[float, floa
         words = f"{row['what']}: {FIGURES[row['figure']]}"
         shapes.append(("text", (8, top + _BAR - 3, 0, 0), _AIM, words))
         value = row["measured"]
-        most = 2 * row["aim"]
+        most = 2 * row["aim"] or 1.0  # where nothing may be lost, one fills the bar
         if value is not None:
             colour = _GOOD if row["reached"] else _BAD
             length = room * min(1.0, max(0.0, value) / most)
             shapes.append(("bar", (_LABEL, top, _LABEL + length, top + _BAR), colour, ""))
-        at = _LABEL + room / 2
+        at = _LABEL + room * row["aim"] / most
         shapes.append(("bar", (at, top - 3, at + 1, top + _BAR + 3), _AIM, ""))
         shown = "none" if value is None else f"{value:g} of {row['aim']:g}"
         shapes.append(("text", (_LABEL + room + 8, top + _BAR - 3, 0, 0), _GREY, shown))

@@ -1,48 +1,35 @@
 """`trunkline lab bench --suite`: the benchmark in rows, each beside what it must reach.
 
-Every row is a run of `bench.py` over real SIP and RTP, heard at the caller's ear; a row differs from another
-in its engines, its policy and what its callers do. Nothing here passes or fails: a row says whether it
-reached its aim.
+The rows are `bench_rows.py`'s. Nothing here passes or fails: a row says whether it reached its aim.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as Terminal
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from trunkline.clock import Clock, SystemClock
-from trunkline.errors import ConfigError, RecordError
-from trunkline.lab.bench import REPLY, BenchOptions, BenchResult, Level, measure
+from trunkline.errors import RecordError
+from trunkline.lab.bench import SETTLE, BenchOptions, BenchResult, Level, measure, steps
+from trunkline.lab.bench_rows import FIGURES, Row
+from trunkline.lab.bench_trial import TrialOptions, TrialResult, run_trial
+from trunkline.lab.load_caller import CALLS_A_SECOND
 
-WHOLE = (
-    "we have one already and we want to know more",
-    "I would like to know what it costs per month",
-    "can you call me again tomorrow",
-)
-STAGES_STT = f"fake,delay_ms=100,partial_ms=100,text='{'|'.join(WHOLE)}'"
-STAGES_LLM = f"fake,delay_ms=200,tokens_per_s=100,reply='{REPLY}'"
-STAGES_TTS = "fake,delay_ms=150,chunk_ms=100,rate=8000,speed=20,sound=speech"
-SEVERAL = 16
-"""Calls at once in rows that need many cases rather than one undisturbed call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One run. `aims`: the most that a figure of it may be, by the names of `FIGURES`."""
-
-    name: str
-    what: str
-    options: BenchOptions
-    aims: dict[str, float] = field(default_factory=dict)
+_TICK = 0.5
+_START = 3.0
+"""About how long the agent's process takes to start and to end, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +37,19 @@ class Measured:
     """A row with what came out."""
 
     row: Row
-    result: BenchResult
+    result: BenchResult | TrialResult
 
     @property
     def figures(self) -> dict[str, float | None]:
-        return figures_of(self.result.levels)
+        result = self.result
+        return result.figures if isinstance(result, TrialResult) else figures_of(result.levels)
 
-
-FIGURES = {
-    "answer_p50": "answer p50, ms",
-    "answer_p95": "answer p95, ms",
-    "stop_p50": "stop p50, ms",
-    "stop_p95": "stop p95, ms",
-    "p95_rise": "p95 above one call's, ms",
-    "lost_share": "sentences lost, %",
-    "processor": "processor s a call-minute",
-    "memory": "MB a call",
-}
+    def cases(self, figure: str) -> int:
+        """How many cases a figure was taken from."""
+        if isinstance(self.result, TrialResult):
+            return len(self.result.outcomes)
+        last = self.result.levels[-1]
+        return last.overlaid if figure == "lost_share" else last.answers
 
 
 def figures_of(levels: Sequence[Level]) -> dict[str, float | None]:
@@ -87,76 +70,73 @@ def figures_of(levels: Sequence[Level]) -> dict[str, float | None]:
     }
 
 
-def suite(name: str, calls: int, seconds: float, core: int | None) -> list[Row]:
-    """The rows of a suite. `calls`: of the rows with many. Raises `ConfigError` for a name that is none."""
-    one = BenchOptions(calls=1, core=core, seconds=seconds)
-    stages = replace(one, stt=STAGES_STT, llm=STAGES_LLM, tts=STAGES_TTS, turn={})
-    overlaid = replace(stages, calls=2 * SEVERAL, seconds=4 * seconds)
-    stop = {"stop_p50": 160.0, "stop_p95": 250.0}
-    rows = {
-        "speed": [
-            Row("stages", "the article's stages", stages, {"answer_p50": 520.0, "answer_p95": 620.0}),
-            Row(
-                "fixed",
-                "fixed lines",
-                replace(stages, play="fixed"),
-                {"answer_p50": 260.0, "answer_p95": 350.0},
-            ),
-            Row(
-                "zero",
-                "fakes at zero delay, 200 ms of silence",
-                one,
-                {"answer_p50": 225.0, "answer_p95": 240.0},
-            ),
-        ],
-        "interruptions": [Row("interruptions", "real interruptions", replace(stages, calls=SEVERAL), stop)],
-        "backchannels": [
-            Row(
-                "signs",
-                "signs of listening, noise at 10 dB",
-                replace(overlaid, overlay="signs", stt=STAGES_STT.partition("text=")[0] + "text=mm-hm"),
-                {"lost_share": 2.0},
-            ),
-            Row(
-                "noises",
-                "coughs and bursts of noise",
-                replace(overlaid, overlay="noises", stt="fake,silent=true"),
-                {"lost_share": 2.0},
-            ),
-        ],
-        "calls": [
-            Row(
-                "calls",
-                f"{calls} calls on one core, fakes at zero delay",
-                replace(one, calls=calls),
-                {"p95_rise": 40.0, "processor": 0.35, "memory": 1.0},
-            )
-        ],
-    }
-    if name == "all":
-        return [row for each in rows.values() for row in each]
-    if name not in rows:
-        raise ConfigError(f"there is no suite {name!r}", where="--suite", hint=", ".join([*rows, "all"]))
-    return rows[name]
-
-
 async def run_suite(
     rows: Sequence[Row], json_path: Path | None = None, clock: Clock | None = None
 ) -> list[Measured]:
     """Run all rows, one after another, print their table, and write the figures where a path is given.
 
-    Raises what `bench.measure` raises, and `RecordError`."""
+    Raises what `bench.measure` and `run_trial` raise, and `RecordError`."""
     clock = clock or SystemClock()
     terminal = Terminal()
     measured: list[Measured] = []
-    for number, row in enumerate(rows, start=1):
-        terminal.print(f"{number} of {len(rows)}: {row.what}, {row.options.seconds:.0f} s a number of calls")
-        measured.append(Measured(row, await measure(row.options, clock, terminal)))
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        for number, row in enumerate(rows, start=1):
+            terminal.print(f"{number} of {len(rows)}: {row.what}")
+            measured.append(Measured(row, await _run(row, clock, terminal, progress)))
     terminal.print(suite_table(measured))
     terminal.print(f"Load on this machine, one minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     if json_path is not None:
         _write(json_path, measured)
     return measured
+
+
+async def _run(row: Row, clock: Clock, terminal: Terminal, progress: Progress) -> BenchResult | TrialResult:
+    options = row.options
+    if isinstance(options, TrialOptions):
+        bar = progress.add_task(row.name, total=options.cases)
+        try:
+            result = await run_trial(options, lambda count: progress.update(bar, completed=count))
+        finally:
+            progress.remove_task(bar)
+        terminal.print(_trial_in_words(options, result))
+        return result
+    bar = progress.add_task(row.name, total=expected_seconds(options))
+    try:
+        async with _ticking(clock, lambda: progress.advance(bar, _TICK)):
+            return await measure(options, clock, terminal)
+    finally:
+        progress.remove_task(bar)
+
+
+def expected_seconds(options: BenchOptions) -> float:
+    """About how long a run over the wire takes."""
+    counts = steps(options.calls, find_limit=False)
+    return _START + len(counts) * (SETTLE + options.seconds) + counts[-1] / CALLS_A_SECOND
+
+
+@asynccontextmanager
+async def _ticking(clock: Clock, tick: Callable[[], None]) -> AsyncIterator[None]:
+    async def go_on() -> None:
+        while True:
+            await clock.sleep(_TICK)
+            tick()
+
+    ticking = asyncio.create_task(go_on(), name="progress")
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+
+
+def _trial_in_words(options: TrialOptions, result: TrialResult) -> str:
+    sums = result.to_json()
+    ended = "given up" if options.kind == "interruptions" else "lost"
+    return (
+        f"{sums['cases']} sentences: {sums['went_quieter']} made quieter, {sums['held']} held, "
+        f"{sums['lost']} {ended}"
+    )
 
 
 def suite_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -166,19 +146,14 @@ def suite_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
             "row": each.row.name,
             "what": each.row.what,
             "figure": name,
-            "measured": None if (value := each.figures[name]) is None else round(value, 2),
+            "measured": None if (value := each.figures.get(name)) is None else round(value, 2),
             "aim": aim,
             "reached": value is not None and value <= aim,
-            "cases": _cases(each, name),
+            "cases": each.cases(name),
         }
         for each in measured
         for name, aim in each.row.aims.items()
     ]
-
-
-def _cases(each: Measured, name: str) -> int:
-    last = each.result.levels[-1]
-    return last.overlaid if name == "lost_share" else last.answers
 
 
 def suite_table(measured: Sequence[Measured]) -> Table:
@@ -208,12 +183,15 @@ def _write(path: Path, measured: Sequence[Measured]) -> None:
             "load": os.getloadavg()[0],
         },
         "aims": suite_rows(measured),
-        "rows": [
-            {"row": each.row.name, "levels": [asdict(level) for level in each.result.levels]}
-            for each in measured
-        ],
+        "rows": [{"row": each.row.name, **_detail(each.result)} for each in measured],
     }
     try:
         path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise RecordError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
+
+
+def _detail(result: BenchResult | TrialResult) -> dict[str, Any]:
+    if isinstance(result, TrialResult):
+        return {"trial": result.to_json()}
+    return {"levels": [asdict(level) for level in result.levels]}

@@ -28,7 +28,7 @@ TIME_LIMIT = 60.0
 HUMMED = ("mm-hm", "mm-hmm", "uh-huh")
 
 
-def telephone_band(samples: np.ndarray, rate: int) -> np.ndarray:
+def telephone_band(samples: np.ndarray, rate: float) -> np.ndarray:
     """Band-limited to 300..3400 Hz and brought to 8 kHz, by Fourier transform over the whole line."""
     spectrum = np.fft.rfft(samples)
     hertz = np.fft.rfftfreq(len(samples), 1 / rate)
@@ -54,11 +54,11 @@ def levelled(samples: np.ndarray, dbfs: float = LEVEL_DBFS) -> np.ndarray:
     return np.clip(np.round(kept), -32768, 32767).astype(np.int16)
 
 
-def hum(seconds: float = 0.3) -> np.ndarray:
+def hum(seconds: float = 0.3, faster: float = 1.0) -> np.ndarray:
     """ "Mm-hm": two soft hums, the second higher, lips closed, at 8 kHz, quieter than speech."""
     time = np.arange(round(seconds * RATE)) / RATE
     part = time / seconds
-    pitch = 112 + 30 * np.clip((part - 0.4) / 0.4, 0, 1)
+    pitch = faster * (112 + 30 * np.clip((part - 0.4) / 0.4, 0, 1))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     # Lips closed: the nasal murmur, strong below 400 Hz and falling 12 dB an octave above.
     voiced = sum(np.sin(n * phase) / (1 + (n * 125 / 350) ** 2) for n in range(1, 24))
@@ -70,20 +70,21 @@ def hum(seconds: float = 0.3) -> np.ndarray:
     return levelled(telephone_band((voiced + breath) * envelope, RATE), LEVEL_DBFS - 6)
 
 
-def flite(words: str) -> np.ndarray:
-    """The words in flite's voice, at 8 kHz. Raises `EngineMissing` where there is no flite."""
+def flite(words: str, voice: str = VOICE, faster: float = 1.0) -> np.ndarray:
+    """The words in flite's voice, at 8 kHz; played `faster` it sounds like another speaker. Raises
+    `EngineMissing` where there is no flite."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "line.wav"
-        command = ["flite", "-voice", VOICE, "-t", words, "-o", str(path)]
+        command = ["flite", "-voice", voice, "-t", words, "-o", str(path)]
         try:
-            # The words are the package's own personas', and no shell is between.
+            # The words are the package's own, and no shell is between.
             subprocess.run(command, check=True, capture_output=True, timeout=TIME_LIMIT)  # noqa: S603
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineMissing(str(error), where="flite", hint="Type: apt install flite") from error
         with wave.open(str(path)) as spoken:
             rate = spoken.getframerate()
             samples = np.frombuffer(spoken.readframes(spoken.getnframes()), np.int16)
-    return levelled(telephone_band(samples.astype(np.float64), rate))
+    return levelled(telephone_band(samples.astype(np.float64), rate * faster))
 
 
 def record(folder: Path, *, again: bool = False) -> list[str]:

@@ -1,0 +1,53 @@
+"""The benchmark's turns that the local brain decides: that it is the brain that decides them."""
+
+from __future__ import annotations
+
+from calls.story import Says, tell
+from trunkline.call.settings import CallSettings
+from trunkline.events import Event, TurnDecided
+from trunkline.lab.bench_agent import PLAYS
+from trunkline.lab.bench_brain_play import ANSWERS, BrainPlay
+from trunkline.scenario.actions import End, MustEnd, Say
+
+
+def decided(events: list[Event]) -> list[tuple[str, bool]]:
+    return [(event.by, event.simple) for event in events if isinstance(event, TurnDecided)]
+
+
+def test_every_turn_is_the_brains_though_a_slow_model_leads_and_the_talk_goes_round() -> None:
+    size, own, plan = ANSWERS.values()
+    story = tell(
+        *(Says(10.0 + 10 * n, words) for n, words in enumerate((size, own, plan, size))),
+        replies=["I am the model."],
+        play=BrainPlay(),
+        settings=CallSettings(vad="energy"),
+        llm={"delay_ms": 900},
+        lasts=50.0,
+    )
+    assert decided(story.of(TurnDecided)) == [("brain", True)] * 4
+    assert [said.rpartition(". ")[2] for said in story.said()] == [
+        "How many people are you?",
+        "Is it for your own company?",
+        "Do you want the small plan, or the large one?",
+        "How many people are you?",
+        "Is it for your own company?",
+    ]
+
+
+def test_words_out_of_turn_put_nothing_out_of_step() -> None:
+    _, own, plan = ANSWERS.values()
+    story = tell(
+        Says(10.0, own),
+        Says(20.0, plan),
+        replies=["I am the model."],
+        play=BrainPlay(),
+        settings=CallSettings(vad="energy"),
+        lasts=30.0,
+    )
+    assert decided(story.of(TurnDecided)) == [("brain", True)] * 2
+
+
+def test_who_is_asked_to_end_says_goodbye() -> None:
+    play = PLAYS["brain"]()
+    _, actions = play.step(play.initial(), MustEnd("drain"))
+    assert [type(action) for action in actions] == [Say, End]
