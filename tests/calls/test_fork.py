@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import wave
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +16,7 @@ from trunkline.call.play import ScenarioPlay
 from trunkline.cli.app import app
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.errors import ConfigError, ParseError
-from trunkline.events import ScenarioStepped, SpeakingStopped
+from trunkline.events import ScenarioStepped, SpeakingStopped, TurnEnded, TurnStarted
 from trunkline.lab.fork import Exchange, caller_lines, fork, happenings_before
 from trunkline.lab.replay import as_line
 from trunkline.providers.llm.fake import FakeLanguageModel
@@ -88,3 +90,45 @@ def test_the_command_goes_on(told: Told, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "caller  how much does it cost" in done.output
     assert "agent   " in done.output
+
+
+def test_the_words_of_another_recogniser_are_said_from_the_turn_on(told: Told) -> None:
+    async def story(clock: VirtualClock) -> list[Exchange]:
+        model = FakeLanguageModel(clock=clock, reply="I see.")
+        words = {1: "never said", 2: "please take me off your list", 3: ""}
+        return await fork(told.events, 2, SCENARIO, model, (), words)
+
+    exchanges = run_virtual(story)
+    assert exchanges[0].caller == "please take me off your list"
+    assert exchanges[0].turn == 2
+    assert exchanges[0].agent == go_on(told, 2, ("please take me off your list",))[0].agent
+
+
+def test_the_command_hears_the_recording_again_and_speaks_the_answers(told: Told, tmp_path: Path) -> None:
+    # Turns of 0.2 s, so that nobody waits for them to be heard.
+    began = {event.turn: event.since for event in told.events if isinstance(event, TurnStarted)}
+    events = [
+        replace(event, speech_end=began[event.turn] + 0.2) if isinstance(event, TurnEnded) else event
+        for event in told.events
+    ]
+    zero = events[0].at
+    (tmp_path / "events.jsonl").write_text("\n".join(map(as_line, events)), encoding="utf-8")
+    (tmp_path / "call.json").write_text(json.dumps({"zero": zero}))
+    with wave.open(str(tmp_path / "recording.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(b"\x00\x20\x00\x00" * 8000 * 60)
+    arguments = ["lab", "fork", str(tmp_path), "--turn", "2", "--out", str(tmp_path / "fork.wav")]
+    engines = ["--stt", "fake,text='please take me off your list'", "--tts", "fake"]
+    done = CliRunner().invoke(app, [*arguments, *engines])
+    assert done.exit_code == 0, done.output
+    again = "is now 'please take me off your list'"
+    assert f"turn 1, for comparison: 'sorry who is this' {again}" in done.output
+    assert f"turn 2, said again: 'how much does it cost' {again}" in done.output
+    assert "caller  please take me off your list" in done.output
+    with wave.open(str(tmp_path / "fork.wav")) as file:
+        assert file.getnframes() > 8000
+    (tmp_path / "recording.wav").unlink()
+    refused = CliRunner().invoke(app, [*arguments, *engines])
+    assert isinstance(refused.exception, ConfigError)

@@ -2,12 +2,13 @@
 
 The log says how the scenario's state before that turn came about: what happened, step by step, without
 what was prepared and thrown away. The same happenings are given to the (changed) scenario; from the turn
-on its own words follow the caller's recorded ones, or others. No sound, no timing.
+on its own words follow the caller's recorded ones, as they were understood or as another recogniser does
+(`rehear.py`), or others. No timing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +29,8 @@ class Exchange:
     caller: str
     agent: str
     step: str
+    turn: int = 0
+    """The recorded turn that the caller's words are; 0 for words of somebody else's."""
 
 
 def happenings_before(events: Sequence[Event], turn: int) -> tuple[list[Happening], datetime]:
@@ -70,26 +73,34 @@ async def fork(
     scenario: Scenario,
     model: Streams,
     lines: Sequence[str] = (),
+    reheard: Mapping[int, str] | None = None,
 ) -> list[Exchange]:
-    """Go on from `turn` until the scenario ends or no line is left: `lines`, else the recorded ones."""
+    """Go on from `turn` until the scenario ends or no line is left: `lines`, else the recorded ones, with the
+    words that `reheard` has for them. What came before `turn` stays as it was understood then."""
     led, now = happenings_before(events, turn)
     state = State()
     for happening in led:
         state, _ = step(scenario, state, happening)
     talk = Conversation(scenario, model, now, state)
     exchanges: list[Exchange] = []
-    for text, garbled, keys in _said(events, turn, lines):
+    for number, text, garbled, keys in _said(events, turn, lines, reheard or {}):
         if talk.ended:
             break
         agent = await talk.hear(text, garbled=garbled, keys=keys)
-        exchanges.append(Exchange(text or keys, agent, talk.state.step))
+        exchanges.append(Exchange(text or keys, agent, talk.state.step, number))
     return exchanges
 
 
-def _said(events: Sequence[Event], turn: int, lines: Sequence[str]) -> Iterator[tuple[str, bool, str]]:
+def _said(
+    events: Sequence[Event], turn: int, lines: Sequence[str], reheard: Mapping[int, str]
+) -> Iterator[tuple[int, str, bool, str]]:
     if lines:
         for line in lines:
-            yield line, False, ""
+            yield 0, line, False, ""
         return
     for event in caller_lines(events, turn):
-        yield event.text, event.garbled, event.keys
+        if event.turn in reheard:
+            text = reheard[event.turn]
+            yield event.turn, text, not text, ""
+        else:
+            yield event.turn, event.text, event.garbled, event.keys

@@ -17,7 +17,7 @@ from trunkline.audio.frame import Frame, frame_bytes
 from trunkline.audio.resample import resampled
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineTimeout
-from trunkline.events import Final, Partial
+from trunkline.events import Expectation, Final, Partial
 from trunkline.prompt import Message, Prompt, Token, ToolCall, Usage
 from trunkline.providers.protocols import (
     LanguageModel,
@@ -126,16 +126,25 @@ async def _said(engine: TextToSpeech, text: str, options: VoiceOptions, clock: C
 
 
 async def understood(
-    engine: SpeechToText, speech: Said, clock: Clock, language: str = "en", rate: int = 8000
+    engine: SpeechToText,
+    speech: Said,
+    clock: Clock,
+    language: str = "en",
+    rate: int = 8000,
+    asked: Expectation | None = None,
 ) -> Understood:
-    """What a started recogniser makes of this speech, heard at its own pace over a leg of `rate`. Raises an
-    `EngineError`."""
-    trial = _understood(engine, speech, clock, ListenOptions(rate, language))
+    """What a started recogniser makes of this speech, heard at its own pace over a leg of `rate`, as the
+    answer to what was `asked`. Raises an `EngineError`."""
+    trial = _understood(engine, speech, clock, ListenOptions(rate, language), asked)
     return await _limited(trial, engine.name, _LONGEST + speech.seconds)
 
 
-async def _understood(engine: SpeechToText, speech: Said, clock: Clock, options: ListenOptions) -> Understood:
+async def _understood(
+    engine: SpeechToText, speech: Said, clock: Clock, options: ListenOptions, asked: Expectation | None
+) -> Understood:
     recognition = await engine.open(options)
+    if asked is not None:
+        recognition.expect(asked)
     trial = _Listening(recognition, resampled(speech.pcm, speech.rate, options.rate), clock, options.rate)
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(each) for each in (trial.speak(), trial.listen(), trial.over.wait())
