@@ -94,7 +94,8 @@ class Module:
 
     @property
     def at_top(self) -> bool:
-        return "/" not in self.path
+        """Beside the rooms: a module, or the vocabulary that fills a package."""
+        return "/" not in self.path or self.room in VOCABULARY
 
 
 @cache
@@ -139,7 +140,7 @@ def allowed(module: Module) -> set[str] | None:
     if module.room in EVERYTHING or (module.at_top and module.room not in VOCABULARY):
         return None
     if module.at_top:
-        return VOCABULARY[module.room]
+        return VOCABULARY[module.room] | {module.room}
     return MAY_IMPORT.get(module.room, set()) | SHARED | {module.room}
 
 

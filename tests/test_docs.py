@@ -201,4 +201,5 @@ def test_toml_in_the_docs_is_configuration(page: Path, tmp_path: Path) -> None:
 def test_the_table_of_rooms_is_the_one_that_is_tested() -> None:
     """docs/architecture.md and test_architecture.py name the same rooms."""
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
-    assert set(rows) == {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    packages = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    assert set(rows) == packages - {"events"}, "the vocabulary stands beside the rooms"

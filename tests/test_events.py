@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline import events
-from trunkline.events import Answer, Expectation, Expecting, Final, ToolCalled, Word, from_json, to_json
+from trunkline.events import (
+    Answer,
+    Expectation,
+    Expecting,
+    Final,
+    ToolCalled,
+    Word,
+    from_json,
+    log_form,
+    to_json,
+)
 
 times = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 words = st.builds(Word, st.text(), times, times, st.floats(0, 1))
@@ -44,5 +54,11 @@ def test_what_is_not_an_event_is_refused(data: dict[str, object]) -> None:
 
 
 def test_every_event_is_frozen_and_slotted() -> None:
-    for kind in events._kinds().values():
+    for kind in log_form._kinds().values():
         assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind), kind
+
+
+def test_every_event_is_imported_from_the_vocabulary_itself() -> None:
+    ours = {name for name, kind in log_form._kinds().items() if kind.__module__.startswith("trunkline.")}
+    assert ours <= set(events.__all__), "a new event needs its name in trunkline/events/__init__.py"
+    assert all(hasattr(events, name) for name in events.__all__)
