@@ -121,7 +121,7 @@ async def assert_tells_in_order(
             assert " ".join(word.text for word in each.words) == each.text
             bounds = [bound for word in each.words for bound in (word.start, word.end)]
             assert bounds == sorted(bounds)
-            assert all(began <= bound <= ended + 0.1 for bound in bounds)
+            assert all(began - 1e-6 <= bound <= ended + 0.1 for bound in bounds)
             assert all(0 <= word.confidence <= 1 for word in each.words)
     return ear.heard
 

@@ -85,7 +85,7 @@ async def test_a_recognisers_plugin_conforms() -> None:
         assert any(isinstance(each, Partial) for each in ear.heard)
         bounds = [bound for word in ear.finals[0].words for bound in (word.start, word.end)]
         assert bounds == sorted(bounds)
-        assert all(began <= bound <= ended for bound in bounds)
+        assert all(began - 1e-6 <= bound <= ended + 1e-6 for bound in bounds)
         await engine.close()
 
 

@@ -75,7 +75,7 @@ async def test_partials_come_while_the_caller_speaks_and_the_final_has_times(mod
     final = ear.heard[-1]
     assert isinstance(final, Final)
     assert final.words
-    assert all(began <= word.start <= word.end <= ended + 30 for word in final.words)
+    assert all(began - 1e-6 <= word.start <= word.end <= ended + 30 for word in final.words)
     assert all(0 <= word.confidence <= 1 for word in final.words)
 
 
