@@ -25,8 +25,10 @@ from trunkline.clock import Clock, SystemClock, VirtualClock, run_virtual
 from trunkline.events import (
     AnsweredBy,
     CallAnswered,
+    CallEnded,
     CallRinging,
     EarlyWords,
+    EngineAsked,
     Event,
     Final,
     Partial,
@@ -64,6 +66,17 @@ def early_words(told: Told) -> list[str]:
     return [event.text for event in told.events if isinstance(event, EarlyWords)]
 
 
+def given_early(told: Told) -> float:
+    """Seconds of sound that a recogniser was given before the answer."""
+    return sum(event.seconds for event in told.events if isinstance(event, EngineAsked))
+
+
+def recognised(told: Told) -> float:
+    """Seconds of recognition, of the call's costs."""
+    engines = told.result.record["costs"]["engines"]
+    return sum(row["used"]["seconds"] for row in engines if row["kind"] == "stt")
+
+
 def answered_at(told: Told) -> float:
     (answered,) = told.of(CallAnswered)
     return answered.at
@@ -82,6 +95,9 @@ def test_a_mailbox_that_speaks_before_the_answer_is_known_at_the_answer() -> Non
     assert told.said() == [MESSAGE]
     assert ended(told) == ("agent", "voicemail_left")
     assert told.result.record["early_words"] == GREETING
+    (ended_at,) = told.of(CallEnded)
+    after = ended_at.at - answered_at(told)
+    assert recognised(told) == pytest.approx(given_early(told) + after, abs=0.2)
 
 
 def test_a_mailbox_that_is_answered_in_the_middle_of_its_sentence_is_known_by_all_of_it() -> None:
@@ -122,6 +138,8 @@ def test_an_announcement_of_a_call_that_is_not_answered_is_in_its_record() -> No
     told = call(spoken(1.0, ANNOUNCED), rings_for=95)
     assert early_words(told) == [ANNOUNCED]
     assert told.result.record["early_words"] == ANNOUNCED
+    assert given_early(told) == pytest.approx(recognised(told)), "what nobody answered has its costs too"
+    assert given_early(told) > 1.0
     assert told.agent_sound == []
     assert told.result.by == "network"
     assert told.of(CallAnswered, AnsweredBy, TurnStarted) == []

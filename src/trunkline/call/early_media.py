@@ -24,7 +24,17 @@ from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock
 from trunkline.errors import EngineError, MediaError
-from trunkline.events import CallAnswered, CallRinging, EarlyWords, Event, Final, HungUp, Partial, Trouble
+from trunkline.events import (
+    CallAnswered,
+    CallRinging,
+    EarlyWords,
+    EngineAsked,
+    Event,
+    Final,
+    HungUp,
+    Partial,
+    Trouble,
+)
 from trunkline.legs.leg import Leg, LegEvent
 from trunkline.providers.protocols import ListenOptions
 from trunkline.turn.call_progress import MoreThanTones
@@ -64,6 +74,10 @@ class EarlyMedia:
         self._wanted = asyncio.Event()
         self._listener: Listener | None = None
         self._open = False
+        self._engine = engines.stt[0].name if engines.stt else ""
+        """Who listens now."""
+        self._given = 0.0
+        """Seconds of sound that it was given."""
         self._unfinished = ""
         self._farewell: asyncio.Task[None] | None = None
 
@@ -84,6 +98,7 @@ class EarlyMedia:
         self._gate = None
         self._open = False
         self._say(self._unfinished)
+        self._tell_given()
         if self._listener is not None:
             # A hosted recogniser says goodbye over the network: whoever answered is not to wait for that.
             self._farewell = asyncio.create_task(self._listener.close(), name="early media closes")
@@ -125,7 +140,7 @@ class EarlyMedia:
 
     def _hear(self, frame: Frame) -> None:
         if self._open and self._listener is not None:
-            self._listener.hear(frame)
+            self._give(self._listener, frame)
         elif self._gate is not None:
             self._sound.append(frame)
             if not self._wanted.is_set() and self._gate.push(frame.pcm):
@@ -137,11 +152,12 @@ class EarlyMedia:
         try:
             await listener.open(self._batch, self._settings.vad)
             while self._sound:
-                listener.hear(self._sound.popleft())
+                self._give(listener, self._sound.popleft())
             self._open = True
             await listener.run()
         except EngineError as error:
             # Each failure is in the log already. Whoever answers is greeted as without early media.
+            self._open = False
             logger.info("early media not understood", call_id=self._leg.info.call_id, error=error.for_log())
 
     def _heard(self, event: Event) -> None:
@@ -152,8 +168,20 @@ class EarlyMedia:
             case Final():
                 self._unfinished = ""
                 self._say(event.text)
+            case EngineAsked():
+                self._tell_given()
+                self._engine, self._given = event.engine, event.seconds
             case Trouble():
                 self._emit(event)
+
+    def _give(self, listener: Listener, frame: Frame) -> None:
+        self._given += len(frame.pcm) / (2 * self._leg.rate)
+        listener.hear(frame)
+
+    def _tell_given(self) -> None:
+        if self._given:
+            self._emit(EngineAsked(self._clock.now(), "early", self._engine, seconds=self._given))
+            self._given = 0.0
 
     def _say(self, text: str) -> None:
         if text.strip():

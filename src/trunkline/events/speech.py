@@ -21,14 +21,14 @@ class SynthesisStarted(Event):
 @dataclass(frozen=True, slots=True)
 class EngineAsked(Event):
     """One engine of a list was given work. `kind`: "tts", for the sentence whose `SynthesisStarted` came
-    last; "stt", which listens from now on."""
+    last; "stt", which listens from now on; "early", which listened before the answer."""
 
     kind: str
     engine: str
     characters: int = 0
     """To speak."""
     seconds: float = 0.0
-    """Of sound from before, which it is given once more."""
+    """Of sound from before, which it is given once more; or that was heard before the answer."""
 
 
 @dataclass(frozen=True, slots=True)

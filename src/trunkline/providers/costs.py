@@ -8,8 +8,7 @@ unknown, and said to be so: a sum with a hole in it is no sum.
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine of a
 list took over, each is counted for what it was given (`EngineAsked`, `GenerationDone.others`). Of an engine
 that hears and speaks by itself all is in its tokens, of which those of sound have prices of their own. What
-a model had read before it failed is told by nobody, and not counted; nor is what a recogniser heard before
-the answer (early media).
+a model had read before it failed is told by nobody, and not counted.
 """
 
 from __future__ import annotations
@@ -189,6 +188,9 @@ class CostMeter:
                 self._stop_listening(event.at)
                 self._engines["stt"] = event.engine
                 self._again = event.seconds
+            case EngineAsked(kind="early"):
+                heard = event.seconds
+                self._count(0, "stt", event.engine, hours=heard, speech_hours=heard)
             case SpeechStarted():
                 self._speaking = event.since - _BEFORE_SPEECH
             case SpeechStopped() if self._speaking is not None:
