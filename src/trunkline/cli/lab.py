@@ -71,8 +71,8 @@ def bench(
     answer at once, unless others are named, so that what is measured is Trunkline's own part.
 
     With --sip there is no agent: calls set up and ended a second, calls with media both ways, and calls that
-    go on while strangers flood the machine (from 127.0.0.2). SIPp and baresip, where they are installed, are
-    measured in the same way.
+    go on while strangers flood the machine (from 127.0.0.2). SIPp, baresip and pjsua are measured in the same
+    way, where they are installed.
 
     With --suite the rows of a suite are measured one after another, each beside what it must reach: usual
     stages, fixed lines, zero delay, interruptions, sounds that must not interrupt, echo, many calls. Sounds

@@ -1,9 +1,9 @@
 """`trunkline lab bench --sip`: how much signalling and media one core carries, and what floods do to it.
 
 SIP and media run without an agent in a process of their own (`sip_bench_agent.py`), pinned to one core; the
-far end (`sip_bench_far.py`, or SIPp where it is installed) and the flood run on another. Where baresip or
-SIPp are installed they are called in the same way in the same run, for comparison. A benchmark: nothing here
-passes or fails.
+far end (`sip_bench_far.py`, or SIPp where it is installed) and the flood run on another. Where baresip, pjsua
+or SIPp are installed they are called in the same way in the same run, for comparison. A benchmark: nothing
+here passes or fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rich.table import Table
 
 from trunkline.clock import Clock, SystemClock
 from trunkline.errors import CallRefused, ConfigError, RecordError
-from trunkline.lab.sip_bench_phones import Phone, baresip, processor_of, sipp_answers
+from trunkline.lab.sip_bench_phones import Phone, baresip, pjsua, processor_of, sipp_answers
 
 FLOODS: dict[str, float] = {"invites": 2_000.0, "garbage": 500.0, "half-open": 200.0, "registers": 2_000.0}
 """What strangers send, and how many a second."""
@@ -147,6 +147,8 @@ class _Bench:
             sipp_answers(options.core, self._clock),
             baresip(options.core, self._clock, media=False),
             baresip(options.core, self._clock, media=True),
+            pjsua(options.core, self._clock, media=False),
+            pjsua(options.core, self._clock, media=True),
         ):
             async with phone as theirs:
                 if theirs is not None and theirs.has_media:

@@ -20,6 +20,7 @@ from trunkline.clock import Clock
 _TONE_SECONDS = 90
 _READY = 2.0
 """Seconds that a program from outside is given to listen."""
+_PJSUA_CALLS = 128
 _MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules")
 _BARESIP = """\
 sip_listen 127.0.0.1:{port}
@@ -89,6 +90,24 @@ async def baresip(core: int | None, clock: Clock, *, media: bool) -> AsyncIterat
             yield None if pid is None else Phone("baresip", ("127.0.0.1", port), pid, has_media=media)
 
 
+@asynccontextmanager
+async def pjsua(core: int | None, clock: Clock, *, media: bool) -> AsyncIterator[Phone | None]:
+    """PJSIP's program, which answers, and with `media` plays a tone; None where it is not installed. It
+    takes no more calls than it was built for (`PJSUA_MAX_CALLS`)."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as name:
+        _write_tone(tone := Path(name) / "says.wav")
+        command = [
+            "pjsua", f"--local-port={port}", "--bound-addr=127.0.0.1", "--ip-addr=127.0.0.1", "--no-tcp",
+            "--null-audio", "--clock-rate=8000", "--ec-tail=0", "--auto-answer=200",
+            f"--max-calls={_PJSUA_CALLS}", "--dis-codec=*", "--add-codec=PCMU",
+            "--log-level=0", "--app-log-level=0",
+            *((f"--play-file={tone}", "--auto-play") if media else ()),
+        ]  # fmt: skip
+        async with _running(command, core, clock) as pid:
+            yield None if pid is None else Phone("pjsua", ("127.0.0.1", port), pid, has_media=media)
+
+
 def _lay_out(folder: Path, port: int, *, media: bool) -> None:
     """baresip's configuration, and a tone for it to play."""
     modules = next((place for place in _MODULES if Path(place).is_dir()), "/usr/local/lib/baresip/modules")
@@ -98,7 +117,11 @@ def _lay_out(folder: Path, port: int, *, media: bool) -> None:
     account = f"<sip:agent@127.0.0.1:{port}>;regint=0;answermode=auto\n"
     (folder / "accounts").write_text(account, "ascii")
     (folder / "contacts").touch()
-    with wave.open(str(folder / "says.wav"), "wb") as sound:
+    _write_tone(folder / "says.wav")
+
+
+def _write_tone(path: Path) -> None:
+    with wave.open(str(path), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(8000)
@@ -118,7 +141,7 @@ async def _running(command: list[str], core: int | None, clock: Clock) -> AsyncI
         command = ["taskset", "-c", str(core), *command]  # It becomes the program, with the same number.
     with tempfile.TemporaryDirectory() as folder:
         program = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL, cwd=folder,
         )  # fmt: skip
         try:
