@@ -74,7 +74,7 @@ def given_early(told: Told) -> float:
 def recognised(told: Told) -> float:
     """Seconds of recognition, of the call's costs."""
     engines = told.result.record["costs"]["engines"]
-    return sum(row["used"]["seconds"] for row in engines if row["kind"] == "stt")
+    return float(sum(row["used"]["seconds"] for row in engines if row["kind"] == "stt"))
 
 
 def answered_at(told: Told) -> float:
