@@ -1,4 +1,5 @@
-"""An Asterisk as it looks from here: its REST interface and events, channels, bridges, and sound over RTP.
+"""An Asterisk as it looks from here: its REST interface and events, channels, bridges, and sound over RTP or
+WebSockets.
 
 Written from https://docs.asterisk.org and the API's description. It refuses what the real one refuses:
 channels that are not there (404), and those that are not in the application (409).
@@ -16,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from legs.chan_websocket_ends import MediaChannel
 from legs.far_ends import FarEnd, until
 from trunkline.clock import SystemClock
 from trunkline.legs.ari import STREAMS, AriSettings
 from trunkline.legs.ari_calls import Ari
+from trunkline.legs.ari_socket import SocketMedia
 from trunkline.legs.call_control import StreamSettings
 from trunkline.legs.leg import Leg
 from trunkline.legs.switchboard import Switchboard
@@ -44,6 +47,7 @@ class Channel:
     inside: bool = False
     """It is in the Stasis application."""
     media: MediaPort | None = None
+    socket: MediaChannel | None = None
 
     def described(self) -> dict[str, Any]:
         return {
@@ -71,6 +75,14 @@ class Asterisk:
     heard: bytearray = field(default_factory=bytearray)
     mouth: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(100))
     sockets: set[Any] = field(default_factory=set)
+    words: str = "plain-text"
+    old: bool = False
+    """Of `MediaChannel`, for channels that are made."""
+    opens: tuple[str, str] = ("", "")
+    """The section of its websocket_client.conf, and where it leads."""
+    shows: str = ""
+    """The password there."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     # --- what people at Asterisk do -----------------------------------------------------------------
 
@@ -100,6 +112,8 @@ class Asterisk:
         await self.tell("ChannelDestroyed", channel, cause=cause, cause_txt="…")
         if channel.media is not None:
             await channel.media.close()
+        if channel.socket is not None and channel.socket.socket is not None:
+            await channel.socket.socket.close()
 
     def named(self, part: str) -> Channel:
         return next(one for one in self.channels.values() if part in one.id or part in one.endpoint)
@@ -117,6 +131,8 @@ class Asterisk:
         return socket
 
     async def handle(self, request: Any) -> Any:
+        if request.path.startswith("/media/"):
+            return await self._media(request)
         right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if request.headers.get("Authorization") != right:
             return web.json_response({"message": "Authentication required"}, status=401)
@@ -165,6 +181,9 @@ class Asterisk:
             case ("DELETE", []):
                 await self.gone(channel, 17 if query.get("reason") == "busy" else 16)
                 return web.Response(status=204)
+            case ("GET", ["variable"]) if channel.socket is not None:
+                assert query["variable"] == "MEDIA_WEBSOCKET_CONNECTION_ID"
+                return web.json_response({"value": channel.socket.connection_id})
             case ("GET", ["variable"]):
                 assert channel.media is not None
                 told = {"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1"}
@@ -178,7 +197,11 @@ class Asterisk:
             case _:
                 return web.json_response(channel.described())
 
+    # --- external media -----------------------------------------------------------------------------
+
     async def _external_media(self, query: Any) -> Any:
+        if query.get("transport") == "websocket":
+            return await self._websocket_media(query)
         host, _, port = query["external_host"].rpartition(":")
         media = await MediaPort.open(self.pacer, SystemClock(), "127.0.0.1")
         media.configure(STREAMS[query["format"]], remote=(host, int(port)))
@@ -188,19 +211,77 @@ class Asterisk:
         await self.tell("StasisStart", channel, args=[])
         return web.json_response(channel.described())
 
+    async def _websocket_media(self, query: Any) -> Any:
+        if query.get("encapsulation") != "none":
+            return web.json_response({"message": "encapsulation must be 'none'"}, status=400)
+        name = f"WebSocket/{query['external_host']}/0x7f00"
+        media = MediaChannel(
+            query["channelId"], name, query["format"], self.heard, words=self.words, old=self.old
+        )
+        channel = Channel(query["channelId"], "WebSocket", socket=media)
+        if query.get("connection_type", "client") == "client":
+            if query["external_host"] != self.opens[0]:
+                return web.json_response({"message": "external_host must be valid"}, status=400)
+            self.channels[channel.id] = channel
+            task = asyncio.create_task(self._open_media(channel))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            self.channels[channel.id] = channel
+        said = {**channel.described(), "channelvars": {"MEDIA_WEBSOCKET_CONNECTION_ID": media.connection_id}}
+        return web.json_response(said)
+
+    async def _open_media(self, channel: Channel) -> None:
+        pair = f"{USER}:{self.shows or PASSWORD}"
+        headers = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+        try:
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.ws_connect(self.opens[1], protocols=("media",)) as socket,
+            ):
+                await self._serve_media(channel, socket)
+        except aiohttp.ClientError:
+            await self.gone(channel, 3)
+
+    async def _media(self, request: Any) -> Any:
+        """Somebody connects to a channel that waits for it."""
+        ident = request.path.removeprefix("/media/")
+        channels = (one for one in self.channels.values() if one.socket is not None)
+        channel = next((one for one in channels if one.socket and one.socket.connection_id == ident), None)
+        for end, status in self.refuse.items():
+            if "/media".endswith(end):
+                return web.Response(status=status)
+        if channel is None:
+            return web.Response(status=404)
+        assert channel.socket is not None
+        if channel.socket.socket is not None:
+            return web.Response(status=409)
+        socket = web.WebSocketResponse(protocols=("media",))
+        await socket.prepare(request)
+        await self._serve_media(channel, socket)
+        return socket
+
+    async def _serve_media(self, channel: Channel, socket: Any) -> None:
+        assert channel.socket is not None
+        channel.inside = True
+        entering = asyncio.create_task(self.tell("StasisStart", channel, args=[]))
+        await channel.socket.serve(socket)
+        await entering
+        await self.gone(channel)
+
     def _next_frame(self, _at: float) -> bytes | None:
         return None if self.mouth.empty() else self.mouth.get_nowait()
 
 
 @asynccontextmanager
 async def asterisk(
-    times: StreamSettings | None = None, **settings: Any
+    times: StreamSettings | None = None, *, words: str = "plain-text", old: bool = False, **settings: Any
 ) -> AsyncIterator[tuple[Asterisk, Ari, Switchboard]]:
     """An Asterisk, and our side leading it."""
     clock = SystemClock()
     pacer = Pacer(clock)
     pacer.start()
-    here = Asterisk(pacer)
+    here = Asterisk(pacer, words=words, old=old)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", here.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -210,6 +291,8 @@ async def asterisk(
     board = Switchboard(clock, pacer, times)
     given = {"url": here.url, "username": USER, "password": PASSWORD, "format": "ulaw", **settings}
     ari = await Ari.open(AriSettings(**given), board)
+    if isinstance(ari.media, SocketMedia):
+        here.opens = ("trunkline", f"http://127.0.0.1:{ari.media.address[1]}/")
     try:
         await ari.connected()
         await until(lambda: bool(here.sockets))
@@ -219,6 +302,7 @@ async def asterisk(
         await ari.close()
         for channel in list(here.channels.values()):
             await here.gone(channel)
+        await asyncio.gather(*here.tasks, return_exceptions=True)
         await runner.cleanup()
         await pacer.close()
 
@@ -232,8 +316,18 @@ class AsteriskEnd:
         self.channel = channel
         self.heard = here.heard
 
+    @property
+    def media(self) -> MediaChannel:
+        """The channel of external media, over a WebSocket."""
+        found = [one.socket for one in self.here.channels.values() if one.socket is not None]
+        assert len(found) == 1
+        return found[0]
+
     async def speak(self, pcm: bytes) -> None:
-        await self.here.mouth.put(pcm)
+        if any(one.socket for one in self.here.channels.values()):
+            await self.media.speak(pcm)
+        else:
+            await self.here.mouth.put(pcm)
 
     async def press(self, digit: str) -> None:
         await self.here.tell("ChannelDtmfReceived", self.channel, digit=digit, duration_ms=100)

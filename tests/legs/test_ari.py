@@ -16,7 +16,7 @@ from legs.far_ends import tone, until
 from trunkline.clock import SystemClock
 from trunkline.errors import CallRefused, ConfigError, MediaError, ParseError, SipError
 from trunkline.events import CallRinging, HungUp
-from trunkline.legs import ari_calls
+from trunkline.legs import ari_calls, ari_commands
 from trunkline.legs.ari import AriSettings, Entered, KeyPressed, Left, Rings, read_event
 from trunkline.legs.ari_calls import Ari
 from trunkline.legs.carriers import CarrierSettings
@@ -145,7 +145,7 @@ async def test_what_asterisk_refuses_ends_the_call_and_leaves_nothing(at: str) -
 
 
 async def test_external_media_that_never_comes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ari_calls, "ENTER_WITHIN", 0.05)
+    monkeypatch.setattr(ari_commands, "ENTER_WITHIN", 0.05)
     async with asterisk() as (here, _, board):
         monkeypatch.setattr(type(here), "tell", _tells_nothing_of_media(type(here).tell))
         await here.call()

@@ -26,6 +26,11 @@ LEGS: dict[str, Open] = {
     "browser-webrtc": webrtc_call,
     "ari": ari_call,
     "ari-16k": lambda: ari_call(format="g722"),
+    "ari-websocket": lambda: ari_call(media="websocket"),
+    "ari-websocket-json": lambda: ari_call(media="websocket", words="json", format="slin16"),
+    "ari-websocket-22.6": lambda: ari_call(media="websocket", old=True, format="slin"),
+    "ari-websocket-theirs": lambda: ari_call(media="websocket", websocket_bind="127.0.0.1:0", format="alaw"),
+    "ari-websocket-g722": lambda: ari_call(media="websocket", format="g722"),
     "telnyx-l16": lambda: telnyx_call(codec="L16", rate=16000),
 }
 

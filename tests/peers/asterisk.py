@@ -79,6 +79,20 @@ exten => socket,1,Answer()
  same => n,AudioSocket({uuid},127.0.0.1:{audiosocket})
  same => n,Hangup()
 """
+WEBSOCKET_CLIENT = """
+[trunkline]
+type = websocket_client
+connection_type = per_call_config
+uri = ws://127.0.0.1:{media}/
+protocols = media
+username = trunkline
+password = secret
+tls_enabled = no
+"""
+CHAN_WEBSOCKET = """
+[global]
+control_message_format = {words}
+"""
 MODULES = """
 [modules]
 autoload = yes
@@ -97,6 +111,9 @@ class Ports:
     http: int
     phone: int
     audiosocket: int
+    media: int
+    words: str = "plain-text"
+    """How chan_websocket writes its messages."""
 
     @property
     def ari(self) -> str:
@@ -122,6 +139,8 @@ def configure(folder: Path, ports: Ports) -> None:
         "http": ports.http,
         "phone": ports.phone,
         "audiosocket": ports.audiosocket,
+        "media": ports.media,
+        "words": ports.words,
     }
     for name, text in (
         ("asterisk", ASTERISK),
@@ -130,6 +149,8 @@ def configure(folder: Path, ports: Ports) -> None:
         ("pjsip", PJSIP),
         ("extensions", EXTENSIONS),
         ("modules", MODULES),
+        ("websocket_client", WEBSOCKET_CLIENT),
+        ("chan_websocket", CHAN_WEBSOCKET),
         ("logger", "[general]\n[logfiles]\n"),
         ("rtp", "[general]\n"),
     ):

@@ -20,6 +20,7 @@ from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.carriers import CarrierSettings, Carrying
 from trunkline.legs.leg import Leg, TransferResult
 from trunkline.legs.sip import SipService, SipSettings
+from trunkline.legs.websocket_leg import StreamLeg
 from trunkline.rtp.pacer import Pacer
 
 pytest.importorskip("aiohttp", reason="needs: pip install aiohttp")
@@ -44,7 +45,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, media: str = "ulaw") -> AsyncIterator[World]:
+async def world(
+    folder: Path, media: str = "ulaw", *, way: str = "rtp", words: str = "plain-text"
+) -> AsyncIterator[World]:
+    """`way`: how the sound comes over ARI: rtp, or over sockets that we or Asterisk open."""
     clock = SystemClock()
     pacer = Pacer(clock)
     pacer.start()
@@ -54,9 +58,19 @@ async def world(folder: Path, media: str = "ulaw") -> AsyncIterator[World]:
         free_port(socket.SOCK_STREAM),
         phone.address[1],
         free_port(socket.SOCK_STREAM),
+        free_port(socket.SOCK_STREAM),
+        words,
+    )
+    ari = AriSettings(
+        url=ports.ari,
+        username=USER,
+        password=PASSWORD,
+        format=media,  # type: ignore[arg-type]
+        media="rtp" if way == "rtp" else "websocket",
+        websocket_bind=f"127.0.0.1:{ports.media}" if way == "theirs" else "",
     )
     settings = CarrierSettings(
-        ari=AriSettings(url=ports.ari, username=USER, password=PASSWORD, format=media),  # type: ignore[arg-type]
+        ari=ari,
         audiosocket=AudioSocketSettings(bind=f"127.0.0.1:{ports.audiosocket}"),
     )
     try:
@@ -104,6 +118,75 @@ async def test_a_call_over_ari_is_heard_both_ways(media: str, tmp_path: Path) ->
                 break
         await leg.hang_up()
         assert isinstance([event async for event in calling.events()][-1], HungUp)
+
+
+@pytest.mark.parametrize("way", ["ours", "theirs"])
+@pytest.mark.parametrize("words", ["plain-text", "json"])
+@pytest.mark.parametrize("media", ["ulaw", "slin16"])
+async def test_a_call_over_a_websocket_is_heard_both_ways(
+    media: str, words: str, way: str, tmp_path: Path
+) -> None:
+    async with world(tmp_path, media, way=way, words=words) as here:
+        calling = await here.call("ari")
+        leg = await here.next_call()
+        await asyncio.gather(leg.answer(), calling.answer())
+        at_the_phone, at_ours = listen(calling), listen(leg)
+        await is_heard(at_ours)
+        await is_heard(at_the_phone)
+        await until(lambda: leg.quality().round_trip_ms is not None)  # A mark came back.
+        leg.clear()
+        at_the_phone.clear()
+        await is_heard(at_the_phone)
+        await calling.send_dtmf("5")
+        async for event in leg.events():
+            if isinstance(event, Dtmf):
+                assert event.digit == "5"
+                break
+        await leg.hang_up()
+        assert isinstance([event async for event in calling.events()][-1], HungUp)
+
+
+@pytest.mark.parametrize("way", ["ours", "theirs"])
+async def test_a_websocket_that_breaks_off_is_had_again(way: str, tmp_path: Path) -> None:
+    async with world(tmp_path, way=way) as here:
+        calling = await here.call("ari")
+        leg = await here.next_call()
+        await asyncio.gather(leg.answer(), calling.answer())
+        at_the_phone, at_ours = listen(calling), listen(leg)
+        await is_heard(at_the_phone)
+        assert isinstance(leg, StreamLeg)
+        first = leg._wire
+        assert first is not None
+        first.close("broken off by the test")
+        await until(lambda: leg._wire not in (None, first))
+        at_the_phone.clear()
+        at_ours.clear()
+        await is_heard(at_the_phone)
+        await is_heard(at_ours)
+        await leg.hang_up()
+        assert isinstance([event async for event in calling.events()][-1], HungUp)
+
+
+async def test_a_call_over_a_websocket_is_handed_over(tmp_path: Path) -> None:
+    async with world(tmp_path, way="ours") as here:
+        placing = asyncio.create_task(here.carrying.dial("ari", "PJSIP/phone"))
+        first = await anext(aiter(here.phone.calls()))
+        leg = await placing
+        await asyncio.gather(first.answer(), leg.answer())
+        heard = listen(first)
+        listen(leg)
+        await is_heard(heard)
+        moving = asyncio.create_task(leg.transfer("PJSIP/phone"))
+        second = await anext(aiter(here.phone.calls()))
+        await second.answer()
+        assert await moving is TransferResult.TRANSFERRED
+        await leg.hang_up()
+        heard.clear()
+        at_the_second = listen(second)
+        await is_heard(heard)
+        await is_heard(at_the_second)
+        await second.hang_up()
+        assert isinstance([event async for event in first.events()][-1], HungUp)
 
 
 async def test_the_phone_hangs_up(tmp_path: Path) -> None:

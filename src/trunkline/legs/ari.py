@@ -2,7 +2,8 @@
 
 Source: https://docs.asterisk.org, "External Media and ARI" and the API's own description (rest-api/api-docs).
 The caller's channel enters our Stasis application; a second channel, "external media", brings its sound to us
-as RTP (Asterisk 16.6 or later); a bridge joins the two. Requests and calls: `ari_calls.py`.
+as RTP (Asterisk 16.6 or later) or over a WebSocket (`chan_websocket.py`); a bridge joins the two. Calls and
+requests: `ari_calls.py`, `ari_commands.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trunkline.legs.leg import TransferResult
 from trunkline.legs.stream import Message, part, read_object, text, texts
 from trunkline.rtp.stream import Stream
 
-Format = Literal["ulaw", "alaw", "g722"]
+Format = Literal["ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48"]
 
 STREAMS: dict[str, Stream] = {
     "ulaw": Stream("PCMU", 0),
@@ -25,7 +26,7 @@ STREAMS: dict[str, Stream] = {
 }
 """What each format is in RTP; keys come as events, not in it. Only formats with a payload type of their own:
 nothing is negotiated here, and what Asterisk sends under a number of its own choice (slin16 under 118) it
-does not take back under it (seen with Asterisk 22.10)."""
+does not take back under it (seen with Asterisk 22.10). `slin` of any rate is for WebSockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,15 @@ class AriSettings:
     """Of a user in its ari.conf."""
     app: str = "trunkline"
     """Our name there: the dialplan says Stasis(trunkline)."""
+    media: Literal["rtp", "websocket"] = "rtp"
+    """How its sound comes: as RTP, or over a WebSocket (Asterisk 20.16, 21.11, 22.6 or later)."""
     format: Format = "ulaw"
-    """What its sound comes in: `ulaw`, `alaw`, or `g722` (16 kHz; needs the extra `av`)."""
+    """What its sound comes in: `ulaw`, `alaw`, or `g722` (16 kHz; needs the extra `av`); over a WebSocket
+    `slin` (8 kHz), `slin16`, `slin24` and `slin48` too."""
+    websocket_bind: str = ""
+    """Where WebSockets that Asterisk opens are taken, `HOST:PORT`; empty: we open them, to where ARI is."""
+    websocket_client: str = "trunkline"
+    """The section of its websocket_client.conf that leads to `websocket_bind`."""
     rtp_host: str = "127.0.0.1"
     """Our address as Asterisk reaches it."""
     rtp_ports: tuple[int, int] = (0, 0)

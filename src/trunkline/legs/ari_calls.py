@@ -1,25 +1,22 @@
-"""Calls of an Asterisk over ARI: its events over a WebSocket, commands over REST, sound over RTP.
+"""Calls of an Asterisk over ARI: its events over a WebSocket, commands over REST (`ari_commands.py`), sound
+over RTP or a WebSocket (`ari_media.py`, `ari_socket.py`).
 
-Each call is three things at Asterisk: the caller's channel, a channel of external media, a bridge that holds
-both. Their ids are ours to choose, so that each can be ended without asking for it first.
+Each call is three things at Asterisk: the caller's channel, a channel of external media, and a bridge that
+holds both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 from collections.abc import Coroutine, Mapping
-from typing import Any
 from urllib.parse import quote
 
 import structlog
 
-from trunkline.audio.codecs.registry import usable_codec
-from trunkline.errors import CallRefused, ConfigError, MediaError, ParseError, SipError, TrunklineError
+from trunkline.errors import CallRefused, ConfigError, ParseError, SipError, TrunklineError
 from trunkline.events import Dtmf
 from trunkline.legs.ari import (
-    STREAMS,
     AriEvent,
     AriSettings,
     Entered,
@@ -29,39 +26,32 @@ from trunkline.legs.ari import (
     meaning,
     read_event,
 )
+from trunkline.legs.ari_commands import ENTER_WITHIN, MARK, AriCommands, BridgedCall
+from trunkline.legs.ari_media import AriMedia, RtpMedia
+from trunkline.legs.ari_socket import SocketMedia
 from trunkline.legs.call_control import Phase
+from trunkline.legs.carried_leg import CarriedLeg
 from trunkline.legs.carrier import need
-from trunkline.legs.carrier_http import ApiRefused, CarrierApi
+from trunkline.legs.carrier_http import ApiRefused
 from trunkline.legs.extra import extra
 from trunkline.legs.leg import Can, LegInfo, TransferResult
-from trunkline.legs.rtp_leg import RtpLeg
-from trunkline.legs.stream import text
 from trunkline.legs.switchboard import Switchboard
-from trunkline.rtp.port import MediaPort
 
-ENTER_WITHIN = 5.0
-"""Seconds until a channel of external media must be there."""
 RECONNECT = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts to get Asterisk's events; the last again and again."""
 _EVENT_BYTES = 256 * 1024
-_MARK = "trunkline-"
-"""How the ids of channels that are ours begin, so that none is taken for a caller."""
 
 logger = structlog.get_logger(__name__)
 
 
-class AriCall:
+class AriCall(BridgedCall):
     """The hand on one call. `channel`: the caller's."""
 
     can = frozenset({Can.TRANSFER, Can.SEND_DTMF})
 
     def __init__(self, ari: Ari, channel: str, *, inbound: bool) -> None:
-        self.channel = channel
+        super().__init__(channel)
         self.inbound = inbound
-        self.leg: RtpLeg | None = None
-        word = secrets.token_hex(8)
-        self.media_channel = f"{_MARK}media-{word}"
-        self.bridge = f"{_MARK}bridge-{word}"
         self.there = inbound
         """Asterisk knows the channel; one that we asked for, once it has said so."""
         self.taken = False
@@ -74,16 +64,21 @@ class AriCall:
     async def answer(self) -> None:
         if self.inbound and not self.taken:
             self.taken = True
-            await self._ari.command("POST", f"/channels/{quote(self.channel, safe='')}/answer")
+            await self._ari.asterisk.ask("POST", f"/channels/{quote(self.channel, safe='')}/answer")
             await self._ari.bring_media(self)
 
     async def send_dtmf(self, digits: str) -> None:
-        await self._ari.command("POST", f"/channels/{quote(self.channel, safe='')}/dtmf", dtmf=digits)
+        path = f"/channels/{quote(self.channel, safe='')}/dtmf"
+        await self._ari.asterisk.ask("POST", path, dtmf=digits)
 
     async def transfer(self, target: str) -> TransferResult:
         return await self._ari.hand_over(self, target)
 
-    async def stream_broke_off(self) -> None: ...
+    async def stream_broke_off(self) -> None:
+        await self._ari.media.bring_again(self)
+        if self.leg is not None and self.leg.ended and not self.joined:
+            # It did not come back in its time: nobody is to be left in a silent bridge.
+            await self._ari.end_call(self, "normal")
 
     async def hang_up(self) -> None:
         busy = self.inbound and not self.taken
@@ -98,11 +93,11 @@ class Ari:
     def __init__(self, settings: AriSettings, board: Switchboard) -> None:
         self._settings = settings
         self._board = board
-        self._api = CarrierApi(self.name, settings.url, self._authorization)
+        self.asterisk = AriCommands(self.name, settings)
+        kind = SocketMedia if settings.media == "websocket" else RtpMedia
+        self.media: AriMedia = kind(settings, board, self.asterisk)
         self._calls: dict[str, AriCall] = {}
         """By the channels of callers, and of those whom they were handed over to."""
-        self._expected: dict[str, asyncio.Future[int]] = {}
-        """Channels of ours that are to enter, and what became of them: 0, or the cause of their end."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
@@ -115,13 +110,10 @@ class Ari:
             raise ConfigError(f"{settings.url!r} is no address", where="ari.url")
         if "{number}" not in settings.dial:
             raise ConfigError("does not say where the number goes", where="ari.dial", hint="PJSIP/{number}")
-        try:
-            usable_codec(STREAMS[settings.format].codec)
-        except MediaError as error:
-            raise ConfigError(error.what, where="ari.format", hint=error.hint) from error
         need(settings.username, "ari.username", "lead an Asterisk")
         need(settings.password, "ari.password", "lead an Asterisk")
         ari = cls(settings, board)
+        await ari.media.open()
         ari._listening = asyncio.get_running_loop().create_task(ari._listen(), name="ari events")
         return ari
 
@@ -141,7 +133,8 @@ class Ari:
             self._listening.cancel()
         await asyncio.gather(*([self._listening] if self._listening else []), return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._api.close()
+        await self.media.close()
+        await self.asterisk.close()
 
     # --- events -------------------------------------------------------------------------------------
 
@@ -156,7 +149,7 @@ class Ari:
                     session.ws_connect(
                         f"{self._settings.url.rstrip('/')}/events",
                         params={"app": self._settings.app},
-                        headers={"Authorization": self._authorization()},
+                        headers={"Authorization": self.asterisk.authorization()},
                         heartbeat=20.0,
                         max_msg_size=_EVENT_BYTES,
                         timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
@@ -189,11 +182,11 @@ class Ari:
     def _take(self, event: AriEvent) -> None:
         match event:
             case Entered(channel):
-                if (expected := self._expected.pop(channel, None)) is not None:
-                    _tell(expected, 0)
+                if self.asterisk.became(channel, 0):
+                    pass
                 elif (call := self._calls.get(channel)) is not None and not call.inbound:
                     self._keep(self._dialled(call), f"ari media {channel}")
-                elif not channel.startswith(_MARK):
+                elif not channel.startswith(MARK):
                     self._ring(event)
             case Rings(channel):
                 call = self._calls.get(channel)
@@ -211,30 +204,28 @@ class Ari:
         variables = {**entered.variables, **_named(entered.arguments)}
         info = LegInfo(entered.channel, "inbound", entered.caller, entered.callee, self.name, variables)
         try:
-            call.leg = self._board.ring_rtp(info, call)
+            call.leg = self.media.leg(info, call)
         except CallRefused as error:
             logger.warning("call refused", carrier=self.name, why=error.what)
-            self._keep(self.end_channel(entered.channel, "congestion"), "ari refusal")
+            self._keep(self.asterisk.end_channel(entered.channel, "congestion"), "ari refusal")
             return
         self._calls[entered.channel] = call
 
     def _left(self, channel: str, cause: int) -> None:
-        if (expected := self._expected.pop(channel, None)) is not None:
-            _tell(expected, cause or 16)
+        self.asterisk.became(channel, cause or 16)
         call = self._calls.pop(channel, None)
         if call is None:
             return
         if call.leg is not None and channel == call.channel:
             call.leg.end(meaning(cause)[0])
-            if (target := self._expected.pop(call.calling, None)) is not None:
-                _tell(target, cause or 16)
+            self.asterisk.became(call.calling, cause or 16)
         self._keep(self._clear_away(call), "ari end")
 
     async def _look_after_calls(self) -> None:
         """Events were missed while we were away: calls whose channels are gone have ended."""
         for channel in [channel for channel, call in self._calls.items() if call.there]:
             try:
-                await self.command("GET", f"/channels/{quote(channel, safe='')}")
+                await self.asterisk.ask("GET", f"/channels/{quote(channel, safe='')}")
             except ApiRefused as error:
                 if error.status == 404:
                     self._left(channel, 0)
@@ -250,72 +241,20 @@ class Ari:
         except TrunklineError as error:
             assert call.leg is not None
             call.leg.end(error.what)
-            await self.end_channel(call.channel, "normal")
+            await self.asterisk.end_channel(call.channel, "normal")
 
     async def bring_media(self, call: AriCall) -> None:
-        """Have the caller's sound brought to us. Raises `SipError`, `MediaError`."""
-        leg, settings, board = call.leg, self._settings, self._board
-        assert leg is not None
-        stream = STREAMS[settings.format]
-        media = await MediaPort.open(
-            board.pacer,
-            board.clock,
-            settings.rtp_host,
-            settings.rtp_ports,
-            lost_after=board.settings.lost_after,
-        )
+        """Have the caller's sound brought to us. Raises `SipError`, `MediaError`, `ParseError`."""
         try:
-            await self._external_media(call, media.local_port)
-            host = await self._variable(call.media_channel, "UNICASTRTP_LOCAL_ADDRESS")
-            port = await self._variable(call.media_channel, "UNICASTRTP_LOCAL_PORT")
-            if not port.isdigit() or not 0 < int(port) < 65536:
-                raise SipError("Asterisk did not say where its sound comes from", where=self.name)
-            media.configure(stream, remote=(host, int(port)))
-            await self.command("POST", "/bridges", type="mixing", bridgeId=call.bridge)
-            both = f"{call.channel},{call.media_channel}"
-            await self.command("POST", f"/bridges/{call.bridge}/addChannel", channel=both)
-            leg.attach(media, stream.codec)
-        except BaseException:  # cancelled, too: no port and no channel is to stay behind; raised again
-            await media.close()
+            await self.media.bring(call)
+        except BaseException:  # cancelled, too: no channel is to stay behind; raised again
             await self._clear_away(call)
             raise
-
-    async def _external_media(self, call: AriCall, port: int) -> None:
-        settings = self._settings
-        entered = self._expect(call.media_channel)
-        try:
-            await self.command(
-                "POST",
-                "/channels/externalMedia",
-                channelId=call.media_channel,
-                app=settings.app,
-                external_host=f"{settings.rtp_host}:{port}",
-                format=settings.format,
-                encapsulation="rtp",
-                transport="udp",
-                direction="both",
-            )
-            async with asyncio.timeout(ENTER_WITHIN):
-                if await entered:
-                    raise SipError("Asterisk's external media ended at once", where=self.name)
-        except TimeoutError as error:
-            raise SipError("Asterisk's external media did not come", where=self.name) from error
-        finally:
-            self._expected.pop(call.media_channel, None)
-
-    def _expect(self, channel: str) -> asyncio.Future[int]:
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._expected[channel] = future
-        return future
-
-    async def _variable(self, channel: str, name: str) -> str:
-        said = await self.command("GET", f"/channels/{channel}/variable", variable=name)
-        return text(said, "value")
 
     async def end_call(self, call: AriCall, reason: str) -> None:
         """Hang up on the caller, and leave nothing of the call."""
         self._calls.pop(call.channel, None)
-        await self.end_channel(call.channel, reason)
+        await self.asterisk.end_channel(call.channel, reason)
         self._keep(self._clear_away(call), "ari end")
 
     async def _clear_away(self, call: AriCall) -> None:
@@ -323,21 +262,18 @@ class Ari:
         for channel in (call.channel, call.media_channel, call.joined, call.calling):
             if channel:
                 self._calls.pop(channel, None)
-                await self.end_channel(channel, "normal")
-        try:
-            await self._api.end(self.command("DELETE", f"/bridges/{call.bridge}"))
-        except SipError as error:
-            logger.warning("bridge not ended", carrier=self.name, error=error.for_log())
+                await self.asterisk.end_channel(channel, "normal")
+        await self.asterisk.end_bridge(call.bridge)
 
     # --- commands -----------------------------------------------------------------------------------
 
-    async def dial(self, number: str, *, caller: str = "", variables: Mapping[str, str]) -> RtpLeg:
+    async def dial(self, number: str, *, caller: str = "", variables: Mapping[str, str]) -> CarriedLeg:
         """Call a number, or an endpoint as Asterisk writes them (`PJSIP/desk`)."""
-        channel = f"{_MARK}call-{secrets.token_hex(8)}"
+        channel = f"{MARK}call-{secrets.token_hex(8)}"
         call = AriCall(self, channel, inbound=False)
         sender = caller or self._settings.caller_id
         info = LegInfo(channel, "outbound", sender, number, self.name, dict(variables))
-        leg = call.leg = self._board.place_rtp(info, call)
+        leg = call.leg = self.media.leg(info, call)
         self._calls[channel] = call
         try:
             await self._originate(channel, number, sender, variables)
@@ -352,7 +288,7 @@ class Ari:
         self, channel: str, target: str, caller: str, variables: Mapping[str, str] | None = None
     ) -> None:
         settings = self._settings
-        await self.command(
+        await self.asterisk.ask(
             "POST",
             "/channels",
             {"variables": dict(variables or {})},
@@ -368,59 +304,37 @@ class Ari:
         """Call the target; when it is taken, put it in the bridge in our place."""
         leg = call.leg
         assert leg is not None
-        channel = call.calling = f"{_MARK}target-{secrets.token_hex(8)}"
-        entered = self._expect(channel)
+        channel = call.calling = f"{MARK}target-{secrets.token_hex(8)}"
+        entered = self.asterisk.expect(channel)
         try:
             await self._originate(channel, target, leg.info.caller or self._settings.caller_id)
             async with asyncio.timeout(self._settings.ring_timeout + ENTER_WITHIN):
                 cause = await entered
             if cause:
                 # The target ended, or the caller did while it rang.
-                await self.end_channel(channel, "normal")
+                await self.asterisk.end_channel(channel, "normal")
                 return meaning(cause)[1]
             call.joined = channel
             self._calls[channel] = call
-            await self.command("POST", f"/bridges/{call.bridge}/addChannel", channel=channel)
-            await self.end_channel(call.media_channel, "normal")
+            await self.asterisk.ask("POST", f"/bridges/{call.bridge}/addChannel", channel=channel)
+            await self.asterisk.end_channel(call.media_channel, "normal")
         except TimeoutError:
-            await self.end_channel(channel, "normal")
+            await self.asterisk.end_channel(channel, "normal")
             return TransferResult.NO_ANSWER
         except BaseException:  # cancelled, too: nobody is to go on being rung; raised again
             call.joined = ""
             self._calls.pop(channel, None)
-            await self.end_channel(channel, "normal")
+            await self.asterisk.end_channel(channel, "normal")
             raise
         finally:
             call.calling = ""
-            self._expected.pop(channel, None)
+            self.asterisk.forget(channel)
         return TransferResult.FAILED if leg.phase is Phase.OVER else TransferResult.TRANSFERRED
-
-    async def command(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str
-    ) -> Mapping[str, Any]:
-        """One request. Raises `SipError`."""
-        return await self._api.ask(method, path, body, query)
-
-    async def end_channel(self, channel: str, reason: str) -> None:
-        """End a channel, which may have ended already."""
-        try:
-            await self._api.end(self.command("DELETE", f"/channels/{quote(channel, safe='')}", reason=reason))
-        except SipError as error:
-            logger.warning("channel not ended", carrier=self.name, error=error.for_log())
-
-    def _authorization(self) -> str:
-        pair = f"{self._settings.username}:{self._settings.password}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
 
     def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _tell(expected: asyncio.Future[int], what: int) -> None:
-    if not expected.done():
-        expected.set_result(what)
 
 
 def _named(arguments: tuple[str, ...]) -> dict[str, str]:

@@ -17,7 +17,7 @@ import structlog
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, MediaError, TrunklineError
-from trunkline.events import CallAnswered, CallRinging, HungUp
+from trunkline.events import CallAnswered, CallRinging, Dtmf, HungUp
 from trunkline.legs.call_control import CallControl, Phase, StreamSettings
 from trunkline.legs.leg import Can, LegEvent, LegInfo, MediaQuality, NextFrame, OnFrame, TransferResult
 from trunkline.rtp.pacer import Pacer
@@ -185,6 +185,10 @@ class CarriedLeg(ABC):
         if self.phase is Phase.WAITING:
             self._deliver(CallRinging(self._clock.now(), early_media))
 
+    def pressed(self, event: Dtmf) -> None:
+        """A key that did not come in the media."""
+        self._deliver(event)
+
     def stream_failed(self, why: str) -> None:
         """The carrier could not open the stream: a call that never had one cannot begin; one that had
         waits on until its time is up."""
@@ -229,7 +233,7 @@ class CarriedLeg(ABC):
     def _away(self) -> None:
         """The media broke off."""
         self.phase = Phase.AWAY
-        if not self._moving:
+        if not self._moving and not self._handed_over:
             self._wait_for_return()
 
     def _settled(self) -> None:

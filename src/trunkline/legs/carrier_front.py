@@ -61,7 +61,7 @@ class CarrierFront:
         app.router.add_get("/{carrier}/stream", front._socket)
         app.router.add_get("/{carrier}/stream/{token}", front._socket)
         app.router.add_route("*", "/{carrier}/{path:.+}", front._webhook)
-        front._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, logger=_http_log())
+        front._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, logger=http_log())
         await front._runner.setup()
         try:
             await web.TCPSite(front._runner, host, port).start()
@@ -235,7 +235,7 @@ class _NoGarbage(logging.Filter):
         return False
 
 
-def _http_log() -> logging.Logger:
+def http_log() -> logging.Logger:
     """Where the HTTP server tells what goes wrong in it, one for each front."""
     log = logging.Logger("trunkline.legs.http", logging.WARNING)
     log.parent = logging.getLogger()

@@ -9,6 +9,7 @@ from trunkline.clock import Clock
 from trunkline.errors import ConfigError
 from trunkline.legs.ari import AriSettings
 from trunkline.legs.ari_calls import Ari
+from trunkline.legs.ari_socket import SocketMedia
 from trunkline.legs.audiosocket import AudioSocketSettings
 from trunkline.legs.audiosocket_server import AudioSocketServer
 from trunkline.legs.browser import BrowserSettings
@@ -93,6 +94,8 @@ class Carrying:
             if settings.ari.url:
                 ari = carrying._carriers["ari"] = await Ari.open(settings.ari, carrying._board)
                 carrying.listening["ari"] = ari.address
+                if isinstance(ari.media, SocketMedia) and settings.ari.websocket_bind:
+                    carrying.listening["ari websocket"] = ari.media.address
         except BaseException:  # a stop in the middle of opening leaves nothing open either
             await carrying.close()
             raise

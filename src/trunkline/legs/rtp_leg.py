@@ -87,10 +87,6 @@ class RtpLeg(CarriedLeg):
             self._let_go()
             self._away()
 
-    def pressed(self, event: Dtmf) -> None:
-        """A key that did not come in the media."""
-        self._deliver(event)
-
     def _media_lost(self, seconds: float) -> None:
         """Told each second; the call hears of it at once and then every five."""
         if seconds >= self._lost_again:

@@ -77,7 +77,17 @@ class Complained:
     """The carrier's own; its words are left out, since they may repeat what we sent."""
 
 
-Happening = Opened | Heard | Pressed | Played | Stopped | Complained
+@dataclass(frozen=True, slots=True)
+class HoldOff:
+    """The carrier has more than it can play soon: what is sent now is dropped there, until `GoOn`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """The carrier takes sound again."""
+
+
+Happening = Opened | Heard | Pressed | Played | Stopped | Complained | HoldOff | GoOn
 
 
 class StreamProtocol(Protocol):

@@ -20,8 +20,10 @@ from trunkline.legs.leg import LegInfo, MediaQuality, NextFrame, OnFrame
 from trunkline.legs.playout import BURST, Playout
 from trunkline.legs.stream import (
     Complained,
+    GoOn,
     Happening,
     Heard,
+    HoldOff,
     Opened,
     Played,
     Pressed,
@@ -29,6 +31,9 @@ from trunkline.legs.stream import (
     StreamProtocol,
 )
 from trunkline.rtp.pacer import Pacer, Ticket
+
+HOLD_OFF_LIMIT = 30.0
+"""Seconds that a carrier may want nothing; then it is tried again, since it may have forgotten to say so."""
 
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +63,8 @@ class StreamLeg(CarriedLeg):
         self._lost = False
         self._cleared = 0
         """How much had been sent at the latest clear."""
+        self._held_off: float | None = None
+        """Since when the carrier wants nothing."""
 
     # --- the Leg ------------------------------------------------------------------------------------
 
@@ -114,6 +121,7 @@ class StreamLeg(CarriedLeg):
         self._protocol, self._wire = protocol, wire
         self._codec = opened.codec
         self._heard_at = now
+        self._held_off = None
         if again:
             self._arrivals.restart()
             self._playout.cut(now)
@@ -143,6 +151,11 @@ class StreamLeg(CarriedLeg):
                         self.end(reason)
                 case Complained(code):
                     logger.warning("the carrier complains", call_id=self.info.call_id, code=code)
+                case HoldOff():
+                    logger.warning("the carrier wants no sound for now", call_id=self.info.call_id)
+                    self._held_off = at
+                case GoOn():
+                    self._held_off = None
                 case Opened():
                     pass  # Said once more on a stream that is known: nothing new.
 
@@ -164,6 +177,11 @@ class StreamLeg(CarriedLeg):
             self._deliver(MediaLost(now, now - self._heard_at))
 
     def _play(self, now: float) -> None:
+        if self._held_off is not None:
+            # Frames are not asked for meanwhile: what the agent says waits with it, and is not lost.
+            if now - self._held_off < HOLD_OFF_LIMIT:
+                return
+            self._held_off = None
         for _ in range(BURST):
             begins = self._playout.next_at(now)
             # An `on_frame` or `next_frame` may have ended the call.
