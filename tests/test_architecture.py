@@ -53,7 +53,7 @@ PURE = {
     "rtp": {"port.py", "sockets.py", "pacer.py"},
     "turn": set(),
     "scenario": set(),
-    "mrcp": {"connection.py", "client.py", "engine_server.py", "server.py"},
+    "mrcp": {"connection.py", "client.py", "control.py", "engine_server.py", "server.py", "tls.py"},
 }
 """Rooms without input and output, and the files in them that are their edge."""
 

@@ -388,20 +388,20 @@ async def test_whoever_may_use_the_engines_is_never_taken_for_a_flood() -> None:
 
 async def test_a_strangers_connection_is_ended_at_once() -> None:
     async with offered(allow=("192.0.2.1",), control_port=0) as server:
-        host, port = server._control.sockets[0].getsockname()[:2]
+        host, port = "127.0.0.1", server._control.port
         reader, writer = await asyncio.open_connection(host, port)
         with suppress(ConnectionResetError):
             async with asyncio.timeout(20):
                 assert await reader.read(1) == b""
         writer.close()
-        assert not server._connections
+        assert not server._control._connections
 
 
 async def test_no_more_connections_are_held_than_channels_could_need() -> None:
     async with offered(max_channels=1) as server:
-        host, port = server._control.sockets[0].getsockname()[:2]
+        host, port = "127.0.0.1", server._control.port
         held = [await asyncio.open_connection(host, port) for _ in range(17)]
-        await until(lambda: len(server._connections) == 17)
+        await until(lambda: len(server._control._connections) == 17)
         reader, writer = await asyncio.open_connection(host, port)
         with suppress(ConnectionResetError):
             async with asyncio.timeout(20):

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from trunkline.errors import ConfigError, ParseError, SipError
 from trunkline.mrcp.codecs import codecs_named
-from trunkline.mrcp.offer import make_answer, make_offer, read_answer, read_offer
+from trunkline.mrcp.offer import PLAIN, Terms, make_answer, make_offer, read_answer, read_offer
+from trunkline.rtp.stream import Keys
 from trunkline.sip.sdp import parse_sdp
+from trunkline.sip.sdp_crypto import Crypto
 
 CODECS = codecs_named("PCMU PCMA")
 # Section 4.2 of the RFC, its answer's sound with an address and a payload type that its offer had.
@@ -118,3 +120,78 @@ def test_whatever_is_done_to_an_offer_it_is_understood_or_refused(at: int, lengt
 def test_codecs_that_are_none_are_the_owners_mistake(names: str) -> None:
     with pytest.raises(ConfigError):
         codecs_named(names)
+
+
+# --- secrecy ----------------------------------------------------------------------------------------
+
+SUITE, OTHER = "AES_CM_128_HMAC_SHA1_80", "AES_256_CM_HMAC_SHA1_80"
+PRINT = "SHA-256 " + ":".join(["AB"] * 32)
+THEIRS, OURS = (Crypto(1, OTHER, b"a" * 46), Crypto(2, SUITE, b"b" * 30)), (Crypto(1, SUITE, b"c" * 30),)
+CLIENT = Terms(tls=True, fingerprint=PRINT, cryptos=THEIRS)
+SERVER = Terms(tls=True, fingerprint=PRINT.replace("AB", "CD"), cryptos=OURS)
+
+
+def agreed(client: Terms, server: Terms) -> tuple[bytes, bytes]:
+    """An offer and its answer."""
+    offer = make_offer("192.0.2.1", 4000, "speechrecog", CODECS, 1, client)
+    asked = read_offer(offer, CODECS, server)
+    channels = {0: "x@speechrecog"}
+    told = server.fingerprint
+    return offer, make_answer(asked, "192.0.2.2", 5, 6, channels, 2, secure_port=7, fingerprint=told)
+
+
+def test_words_over_tls_and_encrypted_sound_are_agreed_on() -> None:
+    offer, answer = agreed(CLIENT, SERVER)
+    asked = read_offer(offer, CODECS, SERVER)
+    granted = read_answer(answer, "speechrecog", CODECS, CLIENT)
+    assert (granted.port, granted.fingerprints) == (7, (SERVER.fingerprint,))
+    assert asked.secure == {0: (PRINT,)}
+    assert granted.stream.keys == Keys(SUITE, b"b" * 30, b"c" * 30)
+    assert asked.stream.keys == Keys(SUITE, b"c" * 30, b"b" * 30)
+    assert [media.protocol for media in parse_sdp(answer).media] == ["TCP/TLS/MRCPV2", "RTP/SAVP"]
+
+
+def test_a_server_that_can_do_more_gives_a_plain_client_what_it_asks_for() -> None:
+    offer, answer = agreed(PLAIN, SERVER)
+    granted = read_answer(answer, "speechrecog", CODECS)
+    assert (granted.port, granted.stream.keys, granted.fingerprints) == (5, None, ())
+    assert read_offer(offer, CODECS, SERVER).secure == {}
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [
+        (PLAIN, Terms(tls=True, tcp=False)),
+        (CLIENT, PLAIN),
+        (Terms(cryptos=THEIRS), PLAIN),
+        (Terms(cryptos=THEIRS[:1]), Terms(cryptos=OURS)),
+        (PLAIN, Terms(cryptos=OURS, srtp_needed=True)),
+    ],
+)
+def test_ends_that_want_different_secrecy_do_not_agree(client: Terms, server: Terms) -> None:
+    with pytest.raises(SipError):
+        agreed(client, server)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b"TCP/TLS/MRCPv2", b"TCP/MRCPv2"),
+        (b"RTP/SAVP", b"RTP/AVP"),
+        (b"a=crypto:2 ", b"a=crypto:1 "),
+        (b"a=crypto:2 ", b"a=crypto:9 "),
+        (b"a=crypto:", b"a=nothing:"),
+    ],
+)
+def test_an_answer_that_takes_secrecy_away_is_not_taken(was: bytes, now: bytes) -> None:
+    _, answer = agreed(CLIENT, SERVER)
+    assert was in answer
+    with pytest.raises(SipError):
+        read_answer(answer.replace(was, now), "speechrecog", CODECS, CLIENT)
+
+
+def test_keys_do_not_show_where_terms_are_printed() -> None:
+    asked = read_offer(make_offer("192.0.2.1", 4000, "speechrecog", CODECS, 1, CLIENT), CODECS, SERVER)
+    for shown in (repr(CLIENT), repr(THEIRS), repr(asked.stream), repr(asked.crypto)):
+        assert "bbbb" not in shown
+        assert "cccc" not in shown

@@ -13,6 +13,8 @@ from trunkline.call.service import CallService
 from trunkline.errors import ConfigError
 from trunkline.mrcp.codecs import codecs_named
 from trunkline.mrcp.server import MrcpServer, Resource, ServerChannel
+from trunkline.mrcp.tls import ServerSecurity
+from trunkline.sip.connections import TlsFiles
 from trunkline.sip.flood import FloodLimit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -20,7 +22,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @asynccontextmanager
 async def open_mrcp(service: CallService, settings: MrcpSettings) -> AsyncIterator[MrcpServer]:
-    """Listen, with the engines of a service. Raises `ConfigError`, `SipError`."""
+    """Listen, with the engines of a service. Raises `ConfigError`, `SipError`, `MediaError`."""
     allowed = [_network(one) for one in settings.allow]
 
     def make(channel: ServerChannel) -> Resource:
@@ -45,6 +47,19 @@ async def open_mrcp(service: CallService, settings: MrcpSettings) -> AsyncIterat
         rtp_ports=settings.rtp_ports,
         control_port=settings.control_port,
         max_channels=settings.max_channels,
+        security=ServerSecurity(
+            bind=settings.tls_bind,
+            control_port=settings.tls_control_port,
+            only=settings.tls_only,
+            srtp=settings.srtp,
+            files=TlsFiles(
+                settings.tls_certificate_file,
+                settings.tls_key_file,
+                settings.tls_trusted_file,
+                settings.tls_demand_certificate,
+                section="mrcp",
+            ),
+        ),
         flood=FloodLimit(service.settings.sip.stranger_rate, service.settings.sip.strangers_rate),
     )
     try:

@@ -1,5 +1,5 @@
-"""The edge of a client: channels to an MRCP server. SIP by our own user agent, TCP for the words, RTP for the
-sound. One `MrcpClient` for an engine, one `MrcpChannel` for each call's stream."""
+"""The edge of a client: channels to an MRCP server. SIP by our own user agent, TCP or TLS for the words, RTP
+for the sound. One `MrcpClient` for an engine, one `MrcpChannel` for each call's stream."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from trunkline.clock import Clock
 from trunkline.errors import MediaError, SipError, TrunklineError
 from trunkline.mrcp.connection import Connection
 from trunkline.mrcp.message import Event, Fields, Message, Request, Response
-from trunkline.mrcp.offer import make_offer, read_answer
+from trunkline.mrcp.offer import Granted, Terms, make_offer, read_answer
+from trunkline.mrcp.tls import ClientSecurity, connect, own_fingerprint
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
+from trunkline.rtp.srtp import suites
 from trunkline.sip.endpoint import SipEndpoint
 from trunkline.sip.sdp_codecs import Codec
+from trunkline.sip.sdp_crypto import KEY_BYTES, Crypto
 from trunkline.sip.session import Session
 from trunkline.sip.signals import Accepted, Ended, Failed, Reoffered, Signal
 from trunkline.sip.uri import Uri, parse_uri
@@ -30,7 +33,12 @@ _CLOSE_WITHIN = 1.0
 class MrcpClient:
     """Made by `open`. Shared by all calls."""
 
-    def __init__(self, clock: Clock, server: Uri) -> None:
+    def __init__(self, clock: Clock, server: Uri, security: ClientSecurity) -> None:
+        self.security = security
+        self.name = server.host.strip("[]")
+        """The server's, which a certificate of its has to be for."""
+        self._fingerprint = own_fingerprint(security.files) if security.tls else ""
+        self._suites = suites() if security.srtp else ()
         self.clock = clock
         self.pacer = Pacer(clock)
         self._server = server
@@ -41,11 +49,17 @@ class MrcpClient:
         self._quiet.set()
 
     @classmethod
-    async def open(cls, clock: Clock, server: str, bind: str) -> MrcpClient:
+    async def open(
+        cls, clock: Clock, server: str, bind: str, security: ClientSecurity | None = None
+    ) -> MrcpClient:
         """`server`: its SIP address; `bind`: where our own SIP is, `udp:HOST:PORT`. Raises `ParseError`,
-        `ConfigError`, `SipError`."""
-        client = cls(clock, parse_uri(server))
-        client._endpoint = await SipEndpoint.open(bind, clock, client._on_signal, user="trunkline")
+        `ConfigError`, `SipError`, and `MediaError` where sound cannot be encrypted here."""
+        security = security or ClientSecurity()
+        client = cls(clock, parse_uri(server), security)
+        security.files.client()  # What cannot be used is said now.
+        client._endpoint = await SipEndpoint.open(
+            bind, clock, client._on_signal, user="trunkline", tls=security.files
+        )
         client.pacer.start()
         return client
 
@@ -55,7 +69,8 @@ class MrcpClient:
         hop = await endpoint.locate(self._server)
         host = endpoint.local_host(hop)
         media = await MediaPort.open(self.pacer, clock, host)
-        offer = make_offer(host, media.local_port, resource, codecs, secrets.randbits(31))
+        terms = self._terms()
+        offer = make_offer(host, media.local_port, resource, codecs, secrets.randbits(31), terms)
         session = endpoint.agent.invite(self._server, hop, clock.now(), body=offer)
         channel = self._channels[session] = MrcpChannel(self, session, media)
         self._unclosed.add(channel)
@@ -63,9 +78,9 @@ class MrcpClient:
         endpoint.settle()
         try:
             async with asyncio.timeout(OPEN_WITHIN):
-                granted = read_answer(await channel.taken, resource, codecs)
+                granted = read_answer(await channel.taken, resource, codecs, terms)
                 media.configure(granted.stream, remote=granted.media)
-                await channel.connect(granted.channel, granted.host, granted.port)
+                await channel.connect(granted, answer_is_safe=hop.transport == "tls")
         except TimeoutError as error:
             await channel.close()
             raise SipError("the server did not open a channel in time", where="mrcp") from error
@@ -73,6 +88,12 @@ class MrcpClient:
             await channel.close()
             raise
         return channel
+
+    def _terms(self) -> Terms:
+        """With new keys, for one call."""
+        keys = [(suite, secrets.token_bytes(KEY_BYTES[suite])) for suite in self._suites]
+        offered = tuple(Crypto(tag, suite, key) for tag, (suite, key) in enumerate(keys, start=1))
+        return Terms(tls=self.security.tls, fingerprint=self._fingerprint, cryptos=offered)
 
     def let_go(self, channel: MrcpChannel, session: Session) -> None:
         """A channel closes: hang up where its call is still up."""
@@ -100,6 +121,10 @@ class MrcpClient:
                 self._endpoint.settle()
             case Accepted(body=body) if channel is not None:
                 channel.accepted(body)
+            case Failed(response=None) if self._endpoint.distrusted:
+                what = f"a certificate is not to be trusted: {self._endpoint.distrusted}"
+                hint = "Name a file of who vouches for it as trusted"
+                self._over(signal.session, SipError(what, where="mrcp", hint=hint))
             case Failed(status=status, reason=reason):
                 self._over(signal.session, SipError(f"the server refuses: {status} {reason}", where="mrcp"))
             case Ended(reason=reason):
@@ -142,15 +167,21 @@ class MrcpChannel:
     def alive(self) -> bool:
         return self._connection is not None and self._error is None and not self._closed
 
-    async def connect(self, channel: str, host: str, port: int) -> None:
+    async def connect(self, granted: Granted, *, answer_is_safe: bool) -> None:
         """Raises `MediaError` where there is no connection to be had."""
-        self.id = channel
-        try:
-            reader, writer = await asyncio.open_connection(host, port)
-        except OSError as error:
-            raise MediaError(f"no connection to {host}:{port}: {error.strerror}", where="mrcp") from error
-        self._connection = Connection(reader, writer, self._take)
-        self._reading = asyncio.get_running_loop().create_task(self._read(), name=f"mrcp {channel}")
+        self.id = granted.channel
+        host, port = granted.host, granted.port
+        security, name = self._client.security, self._client.name
+        if security.tls:
+            named = granted.fingerprints
+            streams = await connect(host, port, security.files, name, named, answer_is_safe=answer_is_safe)
+        else:
+            try:
+                streams = await asyncio.open_connection(host, port)
+            except OSError as error:
+                raise MediaError(f"no connection to {host}:{port}: {error.strerror}", where="mrcp") from error
+        self._connection = Connection(*streams, self._take)
+        self._reading = asyncio.get_running_loop().create_task(self._read(), name=f"mrcp {self.id}")
 
     def begin(self, method: str, fields: Fields = (), body: bytes = b"") -> int:
         """Send a request without waiting for its answer; gives its id. Raises `SipError`, `MediaError`."""

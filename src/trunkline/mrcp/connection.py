@@ -9,6 +9,7 @@ import structlog
 
 from trunkline.errors import MediaError, ParseError
 from trunkline.mrcp.message import Message, MessageCutter, parse_message
+from trunkline.mrcp.tls import certificate_of
 
 UNSENT = 256 * 1024
 """Bytes that wait for an end that does not take them; beyond that the connection is given up."""
@@ -29,6 +30,9 @@ class Connection:
         writer: asyncio.StreamWriter,
         take: Callable[[Message], None],
     ) -> None:
+        self.secure = writer.get_extra_info("ssl_object") is not None
+        """It is TLS."""
+        self.certificate = certificate_of(writer)
         self._reader = reader
         self._writer = writer
         self._take = take
@@ -59,7 +63,7 @@ class Connection:
                     return
         except ParseError as error:
             logger.warning("connection given up", why=error.what)
-        except ConnectionError:
+        except OSError:  # of TLS, too
             pass  # Whoever holds it is told by its end.
 
     async def close(self) -> None:
@@ -68,5 +72,5 @@ class Connection:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await self._writer.wait_closed()
-        except (ConnectionError, TimeoutError):
+        except (OSError, TimeoutError):
             self._writer.transport.abort()

@@ -15,17 +15,21 @@ import structlog
 
 from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
-from trunkline.errors import MediaError, ParseError, SipError
+from trunkline.errors import ConfigError, MediaError, ParseError, SipError
 from trunkline.mrcp.connection import Connection
+from trunkline.mrcp.control import Control
+from trunkline.mrcp.fingerprint import is_one_of
 from trunkline.mrcp.message import Event, Fields, Message, Request, Response, State, field
-from trunkline.mrcp.offer import Asked, make_answer, read_offer
+from trunkline.mrcp.offer import Asked, Terms, make_answer, read_offer
+from trunkline.mrcp.tls import ServerSecurity, own_fingerprint
 from trunkline.rtp.pacer import Pacer
 from trunkline.rtp.port import MediaPort
-from trunkline.sip.datagrams import LISTEN_ELSEWHERE
+from trunkline.rtp.srtp import suites
 from trunkline.sip.endpoint import SipEndpoint, parse_bind
 from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop
 from trunkline.sip.sdp_codecs import Codec
+from trunkline.sip.sdp_crypto import KEY_BYTES, Crypto
 from trunkline.sip.session import Session
 from trunkline.sip.signals import Ended, Incoming, Reoffered, Signal
 
@@ -57,12 +61,22 @@ class Resource(Protocol):
 class ServerChannel:
     """How a resource talks to its client. `kind`: speechrecog or speechsynth; `rate`: of its sound, in Hz."""
 
-    def __init__(self, channel: str, kind: str, rate: int) -> None:
+    def __init__(self, channel: str, kind: str, rate: int, secured: tuple[str, ...] | None = None) -> None:
         self.id = channel
         self.kind = kind
         self.rate = rate
+        self._secured = secured
+        """It is for TLS, and for who shows a certificate that one of these names; None: it is for TCP."""
         self.connection: Connection | None = None
         """Where the client's latest request came from."""
+
+    def is_for(self, connection: Connection) -> bool:
+        """Whether this is a connection that was agreed on."""
+        if self._secured is None or not connection.secure:
+            return self._secured is None and not connection.secure
+        if not connection.certificate or not self._secured:
+            return True  # Only who was asked for a certificate shows one, and not everybody names it before.
+        return is_one_of(connection.certificate, self._secured)
 
     def reply(
         self, request: Request, status: int, state: State, fields: Fields = (), body: bytes = b""
@@ -127,21 +141,22 @@ class MrcpServer:
         accepts: Callable[[str], bool],
         rtp_ports: tuple[int, int],
         max_channels: int,
+        security: ServerSecurity,
     ) -> None:
         self._clock = clock
         self._pacer = pacer
         self._make = make
         self._codecs = codecs
-        self._accepts = accepts
         self._rtp_ports = rtp_ports
         self._max_channels = max_channels
         self._endpoint: SipEndpoint
-        self._control: asyncio.Server
+        self._security = security
+        self._suites = suites() if security.srtp != "off" else ()
+        self._fingerprint = own_fingerprint(security.files)
+        self._control = Control(accepts, max_channels + _BESIDE_CHANNELS, self._take, self._gone)
         self._calls: dict[Session, _Call] = {}
         self._channels: dict[str, tuple[ServerChannel, Resource]] = {}
         self._work: set[asyncio.Task[None]] = set()
-        self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._turned_away = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._closing = False
@@ -160,30 +175,42 @@ class MrcpServer:
         control_port: int = 0,
         max_channels: int = 100,
         flood: FloodLimit | None = None,
+        security: ServerSecurity | None = None,
     ) -> MrcpServer:
         """Listen for SIP at `bind` and for MRCP at `control_port` of the same host. `accepts`: whether calls
         and connections from an address are taken; `flood`: how much SIP all others may send, who are only
-        told that they may not call. Raises `ConfigError`, `SipError`."""
-        server = cls(clock, pacer, make, codecs, accepts, rtp_ports, max_channels)
-        server._endpoint = await SipEndpoint.open(bind, clock, server._on_signal, user="mrcp", flood=flood)
+        told that they may not call. Raises `ConfigError`, `SipError`, and `MediaError` where sound cannot
+        be encrypted here."""
+        security = security or ServerSecurity()
+        server = cls(clock, pacer, make, codecs, accepts, rtp_ports, max_channels, security)
+        server._endpoint = await SipEndpoint.open(
+            bind,
+            clock,
+            server._on_signal,
+            user="mrcp",
+            flood=flood,
+            tls_bind=security.bind,
+            tls=security.files,
+        )
         server._endpoint.agent.accepts = lambda hop: accepts(hop.host)
         server._endpoint.trust(accepts)
         _, host, _ = parse_bind(bind)
         try:
-            server._control = await asyncio.start_server(server._connected, host, control_port)
-        except OSError as error:
-            await server._endpoint.close()
-            raise SipError(
-                f"cannot listen at {host}:{control_port}: {error.strerror or error}",
-                where="mrcp.control_port",
-                hint=LISTEN_ELSEWHERE,
-            ) from error
+            await server._control.listen(host, control_port, security)
+        except (SipError, ConfigError):
+            await server.close()
+            raise
         return server
 
     @property
     def address(self) -> tuple[str, int]:
         """Where its SIP really is."""
         return self._endpoint.address
+
+    @property
+    def tls_port(self) -> int:
+        """Where its SIP over TLS is; 0 where there is none."""
+        return self._endpoint.tls_port
 
     @property
     def active(self) -> int:
@@ -205,11 +232,7 @@ class MrcpServer:
         for session in list(self._calls):
             self._over(session)
         await asyncio.gather(*self._work, return_exceptions=True)
-        self._control.close()
-        for connection in list(self._connections.values()):
-            await connection.close()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._control.wait_closed()
+        await self._control.close()
         await self._endpoint.close()
 
     # --- calls --------------------------------------------------------------------------------------
@@ -228,7 +251,7 @@ class MrcpServer:
 
     async def _invited(self, session: Session) -> None:
         try:
-            asked = read_offer(session.invite.body, self._codecs)
+            asked = read_offer(session.invite.body, self._codecs, self._terms())
             if len(self._channels) + len(asked.resources) > self._max_channels or self._closing:
                 session.refuse(503, self._clock.now(), headers=(("Retry-After", "5"),))
             else:
@@ -238,6 +261,17 @@ class MrcpServer:
             session.refuse(488, self._clock.now())
         self._endpoint.settle()
 
+    def _terms(self) -> Terms:
+        """With new keys, for one call."""
+        keys = [(suite, secrets.token_bytes(KEY_BYTES[suite])) for suite in self._suites]
+        return Terms(
+            tls=self._control.secure_port > 0,
+            tcp=self._control.port > 0,
+            fingerprint=self._fingerprint,
+            cryptos=tuple(Crypto(tag, suite, key) for tag, (suite, key) in enumerate(keys, start=1)),
+            srtp_needed=self._security.srtp == "required",
+        )
+
     async def _answer(self, session: Session, asked: Asked) -> None:
         host = self._endpoint.local_host(Hop("udp", session.hop.host, session.hop.port))
         media = await MediaPort.open(self._pacer, self._clock, host, self._rtp_ports)
@@ -245,15 +279,23 @@ class MrcpServer:
             media.configure(asked.stream, remote=asked.media)
             word = secrets.token_hex(8).upper()
             channels = {place: f"{word}@{kind}" for place, kind in asked.resources}
-            port = int(self._control.sockets[0].getsockname()[1])
-            answer = make_answer(asked, host, port, media.local_port, channels, secrets.randbits(31))
+            answer = make_answer(
+                asked,
+                host,
+                self._control.port,
+                media.local_port,
+                channels,
+                secrets.randbits(31),
+                secure_port=self._control.secure_port,
+                fingerprint=self._fingerprint,
+            )
             session.accept(answer, self._clock.now())
         except BaseException:  # the caller is gone, or nothing can be agreed on: the ports are freed
             await media.close()
             raise
         made = {}
         for place, kind in asked.resources:
-            channel = ServerChannel(channels[place], kind, media.rate)
+            channel = ServerChannel(channels[place], kind, media.rate, asked.secure.get(place))
             made[channel] = self._make(channel)
             self._channels[channel.id] = (channel, made[channel])
         call = self._calls[session] = _Call(media, made)
@@ -289,29 +331,10 @@ class MrcpServer:
 
     # --- connections --------------------------------------------------------------------------------
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        peer = writer.get_extra_info("peername")
-        most = self._max_channels + _BESIDE_CHANNELS
-        if not peer or not self._accepts(peer[0]) or len(self._connections) >= most or self._closing:
-            self._turned_away += 1
-            if (
-                self._turned_away & (self._turned_away - 1) == 0
-            ):  # the 1st, 2nd, 4th, 8th …: a flood is few lines
-                logger.warning("connections turned away", in_all=self._turned_away)
-            writer.transport.abort()
-            return
-        connection = Connection(reader, writer, lambda message: self._take(connection, message))
-        self._connections[task] = connection
-        try:
-            await connection.run()
-        finally:
-            del self._connections[task]
-            for channel, _ in self._channels.values():
-                if channel.connection is connection:
-                    channel.connection = None
-            await connection.close()
+    def _gone(self, connection: Connection) -> None:
+        for channel, _ in self._channels.values():
+            if channel.connection is connection:
+                channel.connection = None
 
     def _take(self, connection: Connection, message: Message) -> None:
         """One message of a client; whoever does not know a channel's identifier is told nothing of it."""
@@ -319,6 +342,9 @@ class MrcpServer:
             return
         name = field(message, "Channel-Identifier")
         known = self._channels.get(name)
+        if known is not None and not known[0].is_for(connection):
+            logger.warning("a channel by another connection than was agreed on", channel=known[0].id)
+            known = None
         if known is None:
             refusal = (("Channel-Identifier", name[:200]),)
             try:

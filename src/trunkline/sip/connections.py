@@ -54,6 +54,8 @@ class TlsFiles:
     key: str = ""
     trusted: str = ""
     demand: bool = False
+    section: str = "sip"
+    """The part of the settings that errors speak of."""
 
     def server(self) -> ssl.SSLContext:
         """For those who connect to us. Raises `ConfigError`."""
@@ -75,13 +77,13 @@ class TlsFiles:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not self.certificate:
             if needed:
-                raise ConfigError("TLS needs a certificate", where="sip.tls_certificate_file")
+                raise ConfigError("TLS needs a certificate", where=f"{self.section}.tls_certificate_file")
             return
         try:
             context.load_cert_chain(self.certificate, self.key or None)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
-                f"the certificate cannot be used: {error}", where="sip.tls_certificate_file"
+                f"the certificate cannot be used: {error}", where=f"{self.section}.tls_certificate_file"
             ) from error
 
     def _trust(self, context: ssl.SSLContext) -> None:
@@ -91,7 +93,7 @@ class TlsFiles:
             else:
                 context.load_default_certs()
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"cannot be used: {error}", where="sip.tls_trusted_file") from error
+            raise ConfigError(f"cannot be used: {error}", where=f"{self.section}.tls_trusted_file") from error
 
 
 class _Connection(asyncio.Protocol):
@@ -255,6 +257,8 @@ class Connections:
         """Whether this address is a trunk's, for whom there is room when strangers fill the rest."""
         self.broken: Callable[[Hop], None] = lambda _: None
         """Told of a connection of ours that ended, by where it led."""
+        self.distrusted = ""
+        """Whose certificate did not convince when a connection was last tried, and why."""
         self._closing = False
         self._doors: set[asyncio.Task[None]] = set()
         self._from: Counter[str] = Counter()
@@ -369,9 +373,12 @@ class Connections:
                     ssl=self._context() if place.transport == "tls" else None,
                     server_hostname=(place.name or place.host) if place.transport == "tls" else None,
                 )
-        except (OSError, TimeoutError, UnicodeError, ConfigError):
+            self.distrusted = ""
+        except (OSError, TimeoutError, UnicodeError, ConfigError) as error:
             # A certificate that does not convince is an OSError too: there is nobody to send to.
             self.dropped["unreachable"] += 1
+            if isinstance(error, ssl.SSLCertVerificationError):
+                self.distrusted = f"{place.name or place.host}: {error.verify_message}"
         finally:
             del self._making[place]
             waiting = self._waiting.pop(place, deque())

@@ -202,6 +202,11 @@ class SipEndpoint:
         """Where it listens for TLS; 0 where it does not."""
         return self._ports.get("tls", 0)
 
+    @property
+    def distrusted(self) -> str:
+        """Whose certificate did not convince when a connection was last tried, and why; else nothing."""
+        return self._connections.distrusted
+
     def settle(self) -> None:
         """After anything was asked of a session: send what is to be sent, tell what happened, and
         set the timer. Signals may ask for more; it settles until nothing is left."""

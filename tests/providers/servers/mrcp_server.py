@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import audioop
 import re
+import ssl
 import struct
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -56,6 +57,8 @@ class PlayedServer:
     """What is recognised; empty: no-match."""
     complete: list[tuple[str, str, str]] = field(default_factory=list)
     """Completion-Causes, media types and bodies to give in turn, before those that follow from `result`."""
+    fingerprint: str = ""
+    """Its control is TLS, with the certificate of this hash (RFC 4572)."""
     silent: bool = False
     """Says nothing: neither sound nor events."""
     asked: list[Asked] = field(default_factory=list)
@@ -129,10 +132,18 @@ class PlayedServer:
             source,
             "200 OK",
             "v=0\r\no=- 2890842808 2890842808 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=application {self.control} TCP/MRCPv2 1\r\na=setup:passive\r\na=connection:new\r\n"
-            f"a=channel:{channel}\r\na=cmid:1\r\n"
+            f"m=application {self.control} {self._protocol(offer)} 1\r\n"
+            "a=setup:passive\r\na=connection:new\r\n"
+            + (f"a=fingerprint:{self.fingerprint}\r\n" if self.fingerprint else "")
+            + f"a=channel:{channel}\r\na=cmid:1\r\n"
             f"m=audio {media.port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={way}\r\na=mid:1\r\n",
         )
+
+    def _protocol(self, offer: str) -> str:
+        """Of what was offered, which must be what is there."""
+        offered = re.findall(r"m=application 9 (\S+) 1", offer)[0]
+        assert offered == ("TCP/TLS/MRCPv2" if self.fingerprint else "TCP/MRCPv2")
+        return str(offered)
 
     # --- MRCP ---------------------------------------------------------------------------------------
 
@@ -158,11 +169,11 @@ class PlayedServer:
                 if going and not self.silent:
                     act = self._recognise if method == "RECOGNIZE" else self._speak
                     work[channel] = self._spawn(act(writer, ident, told, body))
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await writer.wait_closed()
 
     async def _recognise(
@@ -275,13 +286,15 @@ class _Sip(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def played_server() -> AsyncIterator[PlayedServer]:
-    server = PlayedServer()
+async def played_server(
+    tls: ssl.SSLContext | None = None, fingerprint: str = ""
+) -> AsyncIterator[PlayedServer]:
+    server = PlayedServer(fingerprint=fingerprint)
     loop = asyncio.get_running_loop()
     sip, _ = await loop.create_datagram_endpoint(lambda: _Sip(server), local_addr=("127.0.0.1", 0))
     server._sip = sip
     server.port = sip.get_extra_info("sockname")[1]
-    control = await asyncio.start_server(server.connected, "127.0.0.1", 0)
+    control = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=tls)
     server.control = control.sockets[0].getsockname()[1]
     try:
         yield server

@@ -44,7 +44,9 @@ class Mrcp:
     knows. `expected` true: the phrases that the scenario expects are sent as a grammar too, and `grammar` may
     be empty. `silence_ms`: how long the caller must be silent for the server to be done. `confidence`: below
     which the server itself says no-match. `language` as the server names it; empty: the call's. `codec`: one
-    or more, as "PCMU PCMA L16". `bind`: where our SIP is for it.
+    or more, as "PCMU PCMA L16". `bind`: where our SIP is for it. `control`: "tcp", or "tls" for the words;
+    `srtp`: "off", or "required" for the sound. `certificate`, `key`: files of our own, PEM; `trusted`: one of
+    who may vouch for the server, empty: whom this machine trusts.
     """
 
     name = "mrcp"
@@ -61,9 +63,24 @@ class Mrcp:
         language: str = "",
         codec: str = "PCMU PCMA",
         bind: str = "udp:0.0.0.0:0",
+        control: str = "tcp",
+        srtp: str = "off",
+        certificate: str = "",
+        key: str = "",
+        trusted: str = "",
     ) -> None:
         self._clock = clock
-        self._server = EngineServer(clock, "stt", server, "speechrecog", codec, bind)
+        self._server = EngineServer(
+            clock,
+            "stt",
+            server,
+            "speechrecog",
+            codec,
+            bind,
+            control=control,
+            srtp=srtp,
+            files=(certificate, key, trusted),
+        )
         self.grammar = grammar
         self.expected = expected
         self.silence_ms = silence_ms

@@ -43,7 +43,9 @@ _TAIL = 2
 class MrcpVoices:
     """`server`: its SIP address, `sip:HOST[:PORT]`. `voice`: a name of the server's. `ssml` false: the words
     alone are sent, for servers that know no SSML. `language` as the server names it; empty: the call's.
-    `codec`: one or more, as "PCMU PCMA L16". `bind`: where our SIP is for it."""
+    `codec`: one or more, as "PCMU PCMA L16". `bind`: where our SIP is for it. `control`: "tcp", or "tls" for
+    the words; `srtp`: "off", or "required" for the sound. `certificate`, `key`: files of our own, PEM;
+    `trusted`: one of who may vouch for the server, empty: whom this machine trusts."""
 
     name = "mrcp"
 
@@ -57,9 +59,24 @@ class MrcpVoices:
         language: str = "",
         codec: str = "PCMU PCMA",
         bind: str = "udp:0.0.0.0:0",
+        control: str = "tcp",
+        srtp: str = "off",
+        certificate: str = "",
+        key: str = "",
+        trusted: str = "",
     ) -> None:
         self._clock = clock
-        self._server = EngineServer(clock, "tts", server, "speechsynth", codec, bind)
+        self._server = EngineServer(
+            clock,
+            "tts",
+            server,
+            "speechsynth",
+            codec,
+            bind,
+            control=control,
+            srtp=srtp,
+            files=(certificate, key, trusted),
+        )
         self._voice = voice
         self.ssml = ssml
         self._language = language
