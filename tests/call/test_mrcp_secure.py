@@ -223,7 +223,8 @@ async def test_over_sips_it_is_enough_that_the_answer_names_it(folder: Path, els
     async with offered(**secure(folder)) as server:
         # The channel's certificate is another's, for another name, that nobody here vouches for.
         await server._control.close()
-        control = server._control = type(server._control)(lambda _: True, 8, server._take, server._gone)
+        make = type(server._control)
+        control = server._control = make(CLOCK, lambda _: True, 8, server._take, server._gone)
         security = server._security
         await control.listen("127.0.0.1", 0, type(security)(files=files(elsewhere, own=True)))
         trusted = ClientSecurity(tls=True, files=files(folder))
@@ -302,7 +303,7 @@ async def test_who_speaks_no_tls_or_may_not_connect_is_sent_away(folder: Path) -
                     while await reader.read(100):
                         pass  # An alert of TLS.
             writer.close()
-        await until(lambda: not server._control._handshakes)
+        await until(lambda: server._control._handshakes == 0)
         server._control._accepts = lambda _: True
         async with client(uri(server), ClientSecurity(tls=True, files=files(folder))) as (_, one):
             assert (await one.ask("GET-PARAMS")).status == 200

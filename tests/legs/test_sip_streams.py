@@ -133,7 +133,17 @@ def secure(folder: Path, user: str, *, own: bool = True, demand: bool = False) -
     )
 
 
+def test_tls_comes_in_on_the_loop_that_is_used_where_it_is_installed(certificates: Path) -> None:
+    """uvloop begins to read before anybody can tell it to wait."""
+    uvloop = pytest.importorskip("uvloop", reason="needs: pip install uvloop")
+    uvloop.run(call_over_mutual_tls(certificates))
+
+
 async def test_a_call_over_mutual_tls(certificates: Path) -> None:
+    await call_over_mutual_tls(certificates)
+
+
+async def call_over_mutual_tls(certificates: Path) -> None:
     settings = secure(certificates, "one"), secure(certificates, "two", demand=True)
     async with two_phones(*settings) as (one, two):
         calling, called = await by(one, f"sips:two@127.0.0.1:{two.tls_port}", two)

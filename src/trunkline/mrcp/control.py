@@ -6,16 +6,17 @@ Whoever may not connect costs nothing but its first packet: no message is read a
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 import structlog
 
+from trunkline.clock import Clock
 from trunkline.errors import SipError
 from trunkline.mrcp.connection import Connection
 from trunkline.mrcp.message import Message
-from trunkline.mrcp.tls import Door, ServerSecurity, shake_hands
+from trunkline.mrcp.tls import HANDSHAKE_WITHIN, ServerSecurity
 from trunkline.sip.datagrams import LISTEN_ELSEWHERE
+from trunkline.sip.tls_door import TlsDoor
 
 Take = Callable[[Connection, Message], None]
 
@@ -28,6 +29,7 @@ class Control:
 
     def __init__(
         self,
+        clock: Clock,
         accepts: Callable[[str], bool],
         most: int,
         take: Take,
@@ -37,12 +39,14 @@ class Control:
         """Of TCP; 0 where there is none."""
         self.secure_port = 0
         """Of TLS; 0 where there is none."""
+        self._clock = clock
         self._accepts = accepts
         self._most = most
         self._take = take
         self._gone = gone
         self._servers: list[asyncio.Server] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._door: TlsDoor | None = None
+        self._handshakes = 0
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._turned_away = 0
         self._closing = False
@@ -57,26 +61,27 @@ class Control:
                 raise _cannot_listen(host, port, error, "mrcp.control_port") from error
             self.port = int(self._servers[-1].sockets[0].getsockname()[1])
         if security.only or security.files.certificate:
-            context = security.files.server()
-
-            def door() -> Door:
-                return Door(self._admits, lambda plain: self._welcome(plain, context))
-
+            door = self._door = TlsDoor(
+                self._clock,
+                security.files.server(),
+                self._streams,
+                enter=self._enter,
+                leave=self._leave,
+                failed=lambda why: logger.warning("no TLS with a client", why=why),
+                handshake_seconds=HANDSHAKE_WITHIN,
+            )
             try:
-                server = await asyncio.get_running_loop().create_server(door, host, security.control_port)
+                self.secure_port = door.listen(host, security.control_port)
             except OSError as error:
                 raise _cannot_listen(host, security.control_port, error, "mrcp.tls_control_port") from error
-            self._servers.append(server)
-            self.secure_port = int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Listen no more, and close what is left."""
         self._closing = True
         for server in self._servers:
             server.close()
-        for handshake in self._handshakes:
-            handshake.cancel()
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
+        if self._door is not None:
+            await self._door.close()
         for connection in list(self._connections.values()):
             await connection.close()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -85,7 +90,7 @@ class Control:
 
     def _admits(self, host: str) -> bool:
         """Whether a connection from there may be."""
-        there = len(self._connections) + len(self._handshakes)
+        there = len(self._connections) + self._handshakes
         if host and self._accepts(host) and there < self._most and not self._closing:
             return True
         self._turned_away += 1
@@ -100,23 +105,11 @@ class Control:
         else:
             writer.transport.abort()
 
-    def _welcome(self, plain: asyncio.Transport, context: ssl.SSLContext) -> None:
-        task = asyncio.get_running_loop().create_task(self._shake(plain, context), name="mrcp handshake")
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
-
-    async def _shake(self, plain: asyncio.Transport, context: ssl.SSLContext) -> None:
-        streams = await shake_hands(plain, context)
-        if isinstance(streams, str):
-            logger.warning("no TLS with a client", why=streams)
-            return
-        serving = asyncio.get_running_loop().create_task(self._serve(*streams), name="mrcp connection")
-        self._begin(serving, *streams)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        connection = self._connections.get(task) or self._begin(task, reader, writer)
+        connection = Connection(reader, writer, lambda message: self._take(connection, message))
+        self._connections[task] = connection
         try:
             await connection.run()
         finally:
@@ -124,12 +117,23 @@ class Control:
             self._gone(connection)
             await connection.close()
 
-    def _begin(
-        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> Connection:
-        connection = Connection(reader, writer, lambda message: self._take(connection, message))
-        self._connections[task] = connection
-        return connection
+    def _streams(self) -> asyncio.StreamReaderProtocol:
+        """Of one connection over TLS, served as soon as its handshake is done."""
+        loop = asyncio.get_running_loop()
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), self._shaken, loop=loop)
+
+    async def _shaken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._handshakes -= 1
+        await self._serve(reader, writer)
+
+    def _enter(self, host: str) -> bool:
+        if not self._admits(host):
+            return False
+        self._handshakes += 1
+        return True
+
+    def _leave(self, _host: str) -> None:
+        self._handshakes -= 1
 
 
 def _cannot_listen(host: str, port: int, error: OSError, where: str) -> SipError:

@@ -153,7 +153,7 @@ class MrcpServer:
         self._security = security
         self._suites = suites() if security.srtp != "off" else ()
         self._fingerprint = own_fingerprint(security.files)
-        self._control = Control(accepts, max_channels + _BESIDE_CHANNELS, self._take, self._gone)
+        self._control = Control(clock, accepts, max_channels + _BESIDE_CHANNELS, self._take, self._gone)
         self._calls: dict[Session, _Call] = {}
         self._channels: dict[str, tuple[ServerChannel, Resource]] = {}
         self._work: set[asyncio.Task[None]] = set()

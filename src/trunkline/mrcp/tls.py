@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from trunkline.errors import ConfigError, MediaError
 from trunkline.mrcp.fingerprint import fingerprint, is_one_of
@@ -91,41 +90,3 @@ def certificate_of(writer: asyncio.StreamWriter) -> bytes:
     """The other end's, in DER; b"" where it showed none."""
     secured = writer.get_extra_info("ssl_object")
     return (secured.getpeercert(binary_form=True) if secured is not None else None) or b""
-
-
-class Door(asyncio.Protocol):
-    """Where a client comes in that is to begin a handshake. `admits`: whether an address may; `welcome` is
-    given its connection, on which nothing was read yet."""
-
-    def __init__(self, admits: Callable[[str], bool], welcome: Callable[[asyncio.Transport], None]) -> None:
-        self._admits = admits
-        self._welcome = welcome
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not every loop's transports are of asyncio's classes; all have their methods.
-        plain = cast("asyncio.Transport", transport)
-        host = str((transport.get_extra_info("peername") or ("",))[0])
-        if self._admits(host):
-            self._welcome(plain)
-        else:
-            plain.abort()
-
-
-async def shake_hands(
-    plain: asyncio.Transport, context: ssl.SSLContext
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | str:
-    """The streams of a client that has connected; or why nothing came of it."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    try:
-        secured = await loop.start_tls(
-            plain, protocol, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_WITHIN
-        )
-    except (OSError, TimeoutError) as error:
-        plain.abort()  # Nobody, or nobody who can be believed: an SSL error is an OSError too.
-        return str(error) or type(error).__name__
-    if secured is None:
-        return "it went away"
-    protocol.connection_made(secured)
-    return reader, asyncio.StreamWriter(secured, protocol, reader, loop)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,6 +19,7 @@ from trunkline.errors import ConfigError, ParseError, SipError
 from trunkline.sip.datagrams import LISTEN_ELSEWHERE
 from trunkline.sip.hop import Hop
 from trunkline.sip.stream import PING, PONG, Framer
+from trunkline.sip.tls_door import TlsDoor
 
 _MOST = 1024
 """Connections at once, ours and theirs."""
@@ -99,7 +100,9 @@ class TlsFiles:
 class _Connection(asyncio.Protocol):
     """One connection. `place` is where it leads, with its own number in `flow`."""
 
-    def __init__(self, home: Connections, transport: str, *, ours: Hop | None) -> None:
+    def __init__(self, home: Connections, transport: str, *, ours: Hop | None, counted: bool = False) -> None:
+        self.counted = counted
+        """It was let in already, before its handshake."""
         self._home = home
         self._kind = transport
         self.ours = ours
@@ -112,8 +115,6 @@ class _Connection(asyncio.Protocol):
         self._pinged_at: float | None = None
         """When a ping went out that nothing has come after."""
         self._answers_pings = False
-        self._early: list[bytes] = []
-        """What came with the end of a TLS handshake, before the connection counted as made."""
         self.gone = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -127,9 +128,6 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             return
         self._watch()
-        if self._early:
-            self.data_received(b"".join(self._early))
-            self._early.clear()
 
     def _watch(self) -> None:
         """Look again when the next of its limits may have passed."""
@@ -161,9 +159,6 @@ class _Connection(asyncio.Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport is None:
-            self._early.append(data)
-            return
         self.heard_at = self._home.clock.now()
         # Not everybody answers pings; who did so once is expected to go on.
         self._answers_pings |= self._pinged_at is not None and data == PONG
@@ -198,39 +193,6 @@ class _Connection(asyncio.Protocol):
         self._home.lost(self)
 
 
-class _Door(asyncio.Protocol):
-    """Where a stranger's TLS handshake is waited for. The loop's own servers take in any number of these
-    and count none; here each is one of the connections that its address may have."""
-
-    def __init__(self, home: Connections, context: ssl.SSLContext) -> None:
-        self._home = home
-        self._context = context
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        host = str((transport.get_extra_info("peername") or ("",))[0])
-        plain = cast("asyncio.Transport", transport)
-        if self._home.enter(host):
-            self._home.keep(self._shake_hands(plain, host))
-        else:
-            plain.abort()
-
-    async def _shake_hands(self, plain: asyncio.Transport, host: str) -> None:
-        connection = _Connection(self._home, "tls", ours=None)
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                plain, connection, self._context, server_side=True, ssl_handshake_timeout=_FIRST_SECONDS
-            )
-        except (OSError, TimeoutError):
-            # Nobody, or nobody who can be believed: an SSL error is an OSError too.
-            self._home.dropped["TLS handshake"] += 1
-            plain.abort()
-            return
-        finally:
-            self._home.leave(host)
-        if secured is not None and not connection.gone:
-            connection.connection_made(secured)
-
-
 class Connections:
     """All connections of one endpoint. `send` never waits; what cannot be sent is told."""
 
@@ -260,7 +222,7 @@ class Connections:
         self.distrusted = ""
         """Whose certificate did not convince when a connection was last tried, and why."""
         self._closing = False
-        self._doors: set[asyncio.Task[None]] = set()
+        self._doors: list[TlsDoor] = []
         self._from: Counter[str] = Counter()
         self._waiting: dict[Hop, deque[tuple[bytes, Hop]]] = {}
         self._making: dict[Hop, asyncio.Task[None]] = {}
@@ -278,13 +240,14 @@ class Connections:
         """Accept connections; gives the port. Raises `SipError` where it cannot be had, `ConfigError`
         for certificates that cannot be used."""
         context = self._tls.server() if transport == "tls" else None
+
+        def make() -> _Connection:
+            return _Connection(self, transport, ours=None, counted=context is not None)
+
         try:
-            server = await self._loop.create_server(
-                lambda: _Connection(self, transport, ours=None) if context is None else _Door(self, context),
-                host,
-                port,
-                backlog=512,
-            )
+            if context is not None:
+                return self._open_door(context, make, host, port)
+            server = await self._loop.create_server(make, host, port, backlog=512)
         except OSError as error:
             raise SipError(
                 f"cannot listen on {transport}:{host}:{port}: {error.strerror or error}",
@@ -293,6 +256,27 @@ class Connections:
             ) from error
         self._listeners.append(server)
         return int(server.sockets[0].getsockname()[1])
+
+    def _open_door(
+        self, context: ssl.SSLContext, make: Callable[[], _Connection], host: str, port: int
+    ) -> int:
+        """A handshake is one of the connections that its address may have."""
+
+        def failed(_why: str) -> None:
+            self.dropped["TLS handshake"] += 1
+
+        door = TlsDoor(
+            self.clock,
+            context,
+            make,
+            enter=self.enter,
+            leave=self.leave,
+            failed=failed,
+            handshake_seconds=_FIRST_SECONDS,
+        )
+        found = door.listen(host, port)
+        self._doors.append(door)
+        return found
 
     def enter(self, host: str) -> bool:
         """Count a connection from there; False where there are too many."""
@@ -310,12 +294,6 @@ class Connections:
         if self._from[host] <= 0:
             del self._from[host]
 
-    def keep(self, handshake: Coroutine[None, None, None]) -> None:
-        """Let a handshake take its course, until everything is closed."""
-        task = self._loop.create_task(handshake, name="sip handshake")
-        self._doors.add(task)
-        task.add_done_callback(self._doors.discard)
-
     def next_flow(self) -> int:
         self._count += 1
         return self._count
@@ -323,7 +301,7 @@ class Connections:
     def admit(self, connection: _Connection) -> bool:
         """Take a new connection in; False where there are too many."""
         place = connection.place
-        if connection.ours is None and not self.enter(place.host):
+        if connection.ours is None and not connection.counted and not self.enter(place.host):
             return False
         if connection.ours is not None:
             self._from[place.host] += 1
@@ -399,7 +377,9 @@ class Connections:
         self._closing = True
         for server in self._listeners:
             server.close()
-        tasks = [*self._making.values(), *self._doors]
+        for door in self._doors:
+            await door.close()
+        tasks = list(self._making.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
