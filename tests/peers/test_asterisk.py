@@ -17,6 +17,7 @@ from trunkline.clock import SystemClock
 from trunkline.events import Dtmf, HungUp
 from trunkline.legs.ari import AriSettings
 from trunkline.legs.audiosocket import AudioSocketSettings
+from trunkline.legs.call_control import StreamSettings
 from trunkline.legs.carriers import CarrierSettings, Carrying
 from trunkline.legs.leg import Leg, TransferResult
 from trunkline.legs.sip import SipService, SipSettings
@@ -46,7 +47,12 @@ class World:
 
 @asynccontextmanager
 async def world(
-    folder: Path, media: str = "ulaw", *, way: str = "rtp", words: str = "plain-text"
+    folder: Path,
+    media: str = "ulaw",
+    *,
+    way: str = "rtp",
+    words: str = "plain-text",
+    times: StreamSettings | None = None,
 ) -> AsyncIterator[World]:
     """`way`: how the sound comes over ARI: rtp, or over sockets that we or Asterisk open."""
     clock = SystemClock()
@@ -75,7 +81,7 @@ async def world(
     )
     try:
         async with asterisk(folder, ports) as log:
-            carrying = await Carrying.open(settings, clock, pacer)
+            carrying = await Carrying.open(settings, clock, pacer, times)
             try:
                 async with asyncio.timeout(30):
                     await carrying.ari_connected()
@@ -165,6 +171,28 @@ async def test_a_websocket_that_breaks_off_is_had_again(way: str, tmp_path: Path
         await is_heard(at_ours)
         await leg.hang_up()
         assert isinstance([event async for event in calling.events()][-1], HungUp)
+
+
+@pytest.mark.parametrize("words", ["plain-text", "json"])
+async def test_asterisk_that_has_enough_is_sent_nothing_until_it_wants_more(
+    words: str, tmp_path: Path
+) -> None:
+    # So far ahead that its queue fills: 900 frames.
+    async with world(tmp_path, way="ours", words=words, times=StreamSettings(lead=30.0)) as here:
+        calling = await here.call("ari")
+        leg = await here.next_call()
+        await asyncio.gather(leg.answer(), calling.answer())
+        assert isinstance(leg, StreamLeg)
+        at_the_phone, _ = listen(calling), listen(leg)
+        await until(lambda: leg._held_off is not None)
+        sent = leg.quality().packets_sent
+        assert sent >= 900
+        await until(lambda: leg._held_off is None)
+        await until(lambda: leg.quality().packets_sent > sent)
+        leg.clear()
+        at_the_phone.clear()
+        await is_heard(at_the_phone)
+        await leg.hang_up()
 
 
 async def test_a_call_over_a_websocket_is_handed_over(tmp_path: Path) -> None:
