@@ -14,6 +14,8 @@ from collections.abc import Callable
 from trunkline.clock import Clock
 
 _BACKLOG = 512
+_AT_ONCE = 32
+"""Connections taken at one wake."""
 _AGAIN_SECONDS = 1.0
 """After the machine would give no more connections (no file left, say)."""
 
@@ -42,7 +44,7 @@ class TlsDoor:
         self._handshake_seconds = handshake_seconds
         self._loop = asyncio.get_running_loop()
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
 
     def listen(self, host: str, port: int) -> int:
@@ -50,35 +52,49 @@ class TlsDoor:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._listener.setblocking(False)
-        self._accepting = self._loop.create_task(self._accept(self._listener), name="tls door")
+        self._loop.add_reader(self._listener, self._accept)
         return int(self._listener.getsockname()[1])
 
     async def close(self) -> None:
         """Listen no more, and give up the handshakes under way. What they led to is not ours to close."""
-        tasks = [*self._handshakes, *([self._accepting] if self._accepting else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._again is not None:
+            self._again.cancel()
         if self._listener is not None:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
+        for task in self._handshakes:
+            task.cancel()
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
+    def _accept(self) -> None:
+        """Take in who is there; what is left wakes the loop again, after the others had their turn."""
+        assert self._listener is not None
+        for _ in range(_AT_ONCE):
             try:
-                plain, address = await self._loop.sock_accept(listener)
+                plain, address = self._listener.accept()
+            except BlockingIOError:
+                return
             except ConnectionError:
                 continue  # It went away before it was taken.
             except OSError as error:
                 self._failed(str(error))
-                await self._clock.sleep(_AGAIN_SECONDS)
-                continue
-            host = str(address[0])
-            if not self._enter(host):
-                plain.close()
-                continue
-            task = self._loop.create_task(self._shake_hands(plain, host), name="tls handshake")
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+                self._loop.remove_reader(self._listener)
+                self._again = self._clock.call_at(self._clock.now() + _AGAIN_SECONDS, self._listen_again)
+                return
+            self._let_in(plain, str(address[0]))
+
+    def _listen_again(self) -> None:
+        assert self._listener is not None
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _let_in(self, plain: socket.socket, host: str) -> None:
+        if not self._enter(host):
+            plain.close()
+            return
+        plain.setblocking(False)
+        task = self._loop.create_task(self._shake_hands(plain, host), name="tls handshake")
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(self, plain: socket.socket, host: str) -> None:
         try:
