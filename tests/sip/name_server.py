@@ -45,7 +45,7 @@ class NameServer(asyncio.DatagramProtocol):
             response.answer.append(dns.rrset.from_text(question.name, TTL, "IN", kind, *texts))
         elif not any(other == name for _, other in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
-        self.transport.sendto(response.to_wire(), addr)
+        self.transport.sendto(response.to_wire(want_shuffle=False), addr)  # in the order of the zone
 
     @property
     def address(self) -> str:
