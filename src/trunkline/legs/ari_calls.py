@@ -76,9 +76,6 @@ class AriCall(BridgedCall):
 
     async def stream_broke_off(self) -> None:
         await self._ari.media.bring_again(self)
-        if self.leg is not None and self.leg.ended and not self.joined:
-            # It did not come back in its time: nobody is to be left in a silent bridge.
-            await self._ari.end_call(self, "normal")
 
     async def hang_up(self) -> None:
         busy = self.inbound and not self.taken

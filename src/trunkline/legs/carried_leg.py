@@ -244,7 +244,7 @@ class CarriedLeg(ABC):
     def _wait_for_return(self) -> None:
         self._stop_return_limit()
         limit = self._clock.now() + self.settings.return_within
-        self._return_limit = self._clock.call_at(limit, lambda: self.end("the stream broke off"))
+        self._return_limit = self._clock.call_at(limit, self._give_up)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(
                 self._ask_for_return(), name=f"stream of {self.info.call_id}"
@@ -256,6 +256,18 @@ class CarriedLeg(ABC):
         except TrunklineError as error:
             # The limit on its return is running already, and says the rest.
             logger.warning("stream not asked for", call_id=self.info.call_id, error=error.for_log())
+
+    def _give_up(self) -> None:
+        """The media did not come back in its time."""
+        self.end("the stream broke off")
+        self._last_work(self._end_there())
+
+    async def _end_there(self) -> None:
+        """Nobody hears the caller any more: the carrier is not to keep them in silence."""
+        try:
+            await self.control.hang_up()
+        except TrunklineError as error:
+            logger.warning("call not ended there", call_id=self.info.call_id, error=error.for_log())
 
     def _stop_return_limit(self) -> None:
         if self._return_limit is not None:
