@@ -43,6 +43,7 @@ from trunkline.call.record import RunRecorder
 from trunkline.call.result import CallResult, written
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
+from trunkline.call.started import call_started
 from trunkline.call.summary import CallSummary
 from trunkline.call.tasks import CallTasks
 from trunkline.call.think import Thinker
@@ -56,7 +57,6 @@ from trunkline.events import (
     Backchannel,
     CallEnded,
     CallerSilent,
-    CallStarted,
     Dtmf,
     Ducked,
     EngineAsked,
@@ -129,9 +129,9 @@ class Call:
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
     _hold: Hold = field(default_factory=Hold)
-    _early: EarlyMedia = field(init=False)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _ahead: LinesAhead | None = None
+    _finished: Finished | None = None
 
     async def run(self) -> CallResult:
         """The whole call. Never raises for anything that happens in it; the result tells."""
@@ -145,15 +145,13 @@ class Call:
         if self.recorder is not None:
             self._log.subscribe(self.recorder.event)
         self._floor = Floor(TurnTaking(self.settings.turn), self.clock, self._log.add, self._act)
-        self._early = EarlyMedia(
-            self.leg, self.engines, self.settings, self.clock, self.voice_batch, self._emit
-        )
-        self._emit(self._call_started())
+        early = EarlyMedia(self.leg, self.engines, self.settings, self.clock, self.voice_batch, self._emit)
+        self._emit(call_started(self.leg.info, self.play, self.engines, self.settings.turn, self.clock))
         if (maker := self._line_maker()) is not None:
             self._ahead = LinesAhead(maker, self.play, {**self.facts, **self.leg.info.variables})
             self._ahead.begin(self.leg.rate)
-        by, reason = await self._guarded()
-        await self._early.close()
+        by, reason = await self._guarded(early)
+        await early.close()
         if self._ahead is not None and (made := await self._ahead.stop()).lines:
             self._emit(LinesPrepared(self.clock.now(), made.lines, made.characters))
         if self._speaker is not None:
@@ -166,24 +164,33 @@ class Call:
             async with asyncio.timeout(HANG_UP_LIMIT):
                 await self.leg.hang_up(reason)
         self._log.add(CallEnded(self.clock.now(), by, reason, self._outcome or f"ended by {by}"))
+        finished, now = self.finished(), self.clock.now()
+        self._let_go()
         return await written(
             by,
             reason,
             leg=self.leg,
             summary=self._summary,
-            finished=self.finished(),
+            finished=finished,
             recorder=self.recorder,
-            now=self.clock.now(),
+            now=now,
         )
 
-    async def _guarded(self) -> tuple[str, str]:
+    def _let_go(self) -> None:
+        """The call is over. Its parts are told what to do with methods of its own: while it holds them, none
+        of them is freed before the garbage collector stops all calls to look for it."""
+        self._thinker = self._speaker = self._listener = None
+        self._economy = self._ahead = None
+        self._log.close()
+
+    async def _guarded(self, early: EarlyMedia) -> tuple[str, str]:
         """Who ended the call and why, whatever went wrong in it."""
         try:
-            async with self._early:
+            async with early:
                 await self._answer()
             if self._ahead is not None:
                 self._ahead.answered(self.leg.rate)
-            return await self._converse()
+            return await self._converse(early)
         except CallRefused as error:
             self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
             return "network", str(error)
@@ -214,8 +221,9 @@ class Call:
             answering.cancel()
             hurry.cancel()
             await asyncio.gather(answering, hurry, return_exceptions=True)
+            del answering, hurry  # an error that one of them holds has seen this frame, and would keep it
 
-    async def _converse(self) -> tuple[str, str]:
+    async def _converse(self, early: EarlyMedia) -> tuple[str, str]:
         rate = self.leg.rate
         language = self.settings.language
         mine, self.settings = bound(
@@ -234,7 +242,7 @@ class Call:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:
                 self._wire(voice, listener, mine.llm, tasks)
-                tasks.spawn(self._leg_events(), "leg events")
+                tasks.spawn(self._leg_events(early), "leg events")
                 tasks.spawn(self._listen(listener), "listen")
                 assert self._thinker is not None
                 self.leg.start(self._on_frame, self._next_frame)
@@ -379,13 +387,13 @@ class Call:
             self._listener.expect(action.expectation)
         self._emit(Expecting(self.clock.now(), action.expectation, action.silence))
 
-    async def _leg_events(self) -> None:
+    async def _leg_events(self, early: EarlyMedia) -> None:
         lost = partial(self._end, "network", "no audio came any more", outcome="audio_lost")
         with LossLimit(self.clock, self.settings.media_lost_limit, lost) as loss:
-            await self._follow(loss)
+            await self._follow(early, loss)
 
-    async def _follow(self, loss: LossLimit) -> None:
-        async for event in self._early.events():
+    async def _follow(self, early: EarlyMedia, loss: LossLimit) -> None:
+        async for event in early.events():
             if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
                 continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
@@ -473,24 +481,8 @@ class Call:
 
     def finished(self) -> Finished:
         """What is left of the call when it is over."""
-        numbered = self._thinker.state if self._thinker is not None else None
-        state = numbered.inner if numbered is not None else self.play.initial()
-        return Finished(self.play, state, self.recorder)
-
-    # --- the record -------------------------------------------------------------------------------
-
-    def _call_started(self) -> CallStarted:
-        info = self.leg.info
-        return CallStarted(
-            self.clock.now(),
-            info.call_id,
-            info.direction,
-            info.caller,
-            info.callee,
-            info.kind,
-            self.play.name,
-            self.clock.wall().isoformat(timespec="milliseconds"),
-            self.engines.names(),
-            self.settings.turn.changed(),
-            dict(info.variables),
-        )
+        if self._finished is None:
+            numbered = self._thinker.state if self._thinker is not None else None
+            state = numbered.inner if numbered is not None else self.play.initial()
+            self._finished = Finished(self.play, state, self.recorder)
+        return self._finished

@@ -207,6 +207,11 @@ class Duplex:
         if sounding in self._answers:
             self._answers.remove(sounding)
 
+    def close(self) -> None:
+        """The call is over. Its session tells this what it used, and is let go of."""
+        self._session = None
+        self._answers.clear()
+
 
 class _Ears:
     """The session as a recogniser."""

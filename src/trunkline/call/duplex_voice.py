@@ -96,6 +96,9 @@ class Sounds(Protocol):
     def failed(self, error: EngineError) -> None:
         """A line could not be read."""
 
+    def close(self) -> None:
+        """The call is over."""
+
 
 class DuplexVoice:
     """The session's own sound for its own sentences; everything else is read by it, or by the spare voice."""
@@ -181,6 +184,7 @@ class DuplexVoice:
 
     async def close(self) -> None:
         self._closed = True
+        self._sounds.close()
         spare, self._spare_voice = self._spare_voice, None
         if spare is not None:
             await spare.close()

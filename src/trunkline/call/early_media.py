@@ -107,6 +107,9 @@ class EarlyMedia:
         """Leave nothing behind."""
         if self._farewell is not None:
             await self._ended([self._farewell])
+        # Each holds what it was begun by.
+        self._tasks.clear()
+        self._farewell = self._listener = None
 
     async def events(self) -> AsyncIterator[LegEvent]:
         """The leg's events from the answer on."""

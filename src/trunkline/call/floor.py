@@ -43,8 +43,10 @@ class Floor:
 
     def feed(self, event: Event) -> None:
         """Log an event, let turn-taking decide, carry the decisions out."""
+        if self._closed:
+            return
         self._queue.append(event)
-        if self._feeding or self._closed:
+        if self._feeding:
             return
         self._feeding = True
         try:
@@ -81,8 +83,13 @@ class Floor:
         self.feed(TimePassed(now))
 
     def close(self) -> None:
-        """No more decisions; the timer is gone."""
+        """No more decisions; the timer is gone, and whoever was told of them is let go of."""
         self._closed = True
+        self._log = self._act = _nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nobody(_: Event) -> None:
+    """The call is over."""

@@ -39,7 +39,7 @@ class Listener:
         emit: Callable[[Event], None],
         ends: SoundedEnds | None = None,
     ) -> None:
-        self._engine = recognisers_reporting_to(engines, clock, self._trouble, self._asked)
+        self._engines = engines
         self._options = options
         self._clock = clock
         self._emit = emit
@@ -53,7 +53,8 @@ class Listener:
     async def open(self, batch: VoiceBatch, vad: str) -> None:
         """Open the first engine that opens. Raises its `EngineError` when none does."""
         self._track = batch.open(self._options.rate, self._activity, vad=vad)
-        self._recognition = await self._engine.open(self._options)
+        engines = recognisers_reporting_to(self._engines, self._clock, self._trouble, self._asked)
+        self._recognition = await engines.open(self._options)
 
     def hear(self, frame: Frame, *, tones: bool = False) -> None:
         """20 ms of the caller. `tones`: whether a beep in them is to be told."""
@@ -109,11 +110,14 @@ class Listener:
         self._emit(EngineAsked(self._clock.now(), "stt", name, seconds=seconds))
 
     async def close(self) -> None:
+        """Hear no more. What told this listener is let go of, as it holds the listener."""
         recognition, self._recognition = self._recognition, None
-        if self._track is not None:
-            self._track.close()
-        if self._ends is not None:
-            self._ends.close()
+        track, self._track = self._track, None
+        ends, self._ends = self._ends, None
+        if track is not None:
+            track.close()
+        if ends is not None:
+            ends.close()
         if recognition is not None:
             with suppress(EngineError):  # it is being thrown away
                 await recognition.close()

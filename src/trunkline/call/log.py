@@ -29,3 +29,7 @@ class EventLog:
         self.count += 1
         for listener in self._listeners:
             listener(event)
+
+    def close(self) -> None:
+        """Nothing more happens: those who listened are let go of."""
+        self._listeners.clear()

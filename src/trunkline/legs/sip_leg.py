@@ -78,7 +78,7 @@ class SipLeg:
         self._decided = asyncio.Event()
         """Set once the call is up with media, or will never be."""
         self._gone = False
-        self.another_way: Callable[[CallNotTaken], Session | None] = lambda _: None
+        self.another_way: Callable[[CallNotTaken], Session | None] = _no_other
         """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
         self.follow: Callable[[SipLeg, AskedToCall], None] = lambda _, __: None
         """Carries out a call that the other end asks for."""
@@ -207,7 +207,7 @@ class SipLeg:
     async def hang_up(self, reason: str = "") -> None:
         """End the call, or refuse or cancel it, and free its media. May be called more than once."""
         self._hang_up(reason)
-        await self._sound.close()
+        await self._free()
 
     def quality(self) -> MediaQuality:
         """How the media did; still known after the end."""
@@ -461,5 +461,18 @@ class SipLeg:
         self._changed.set()
 
     async def release(self) -> None:
-        """Free the media of a call that is over."""
+        """Free the media of a call that is over, for its other end too."""
+        self._following = None
+        await self._free()
+
+    async def _free(self) -> None:
+        """Free the media, and let go of all that holds this leg in its turn."""
         await self._sound.close()
+        self.another_way = _no_other
+        if self._refused is not None:  # Where it was raised, it has seen `answer` at work.
+            self._refused.__traceback__ = None
+
+
+def _no_other(_: CallNotTaken) -> Session | None:
+    """There is no other way for the call."""
+    return None

@@ -32,7 +32,7 @@ class CallSound:
         """What counts now."""
         self.rate = 8000
         """The call's own, from the first agreement that it was answered with."""
-        self.lost_first: Callable[[], None] = lambda: None
+        self.lost_first: Callable[[], None] = _nothing
         self._clock = clock
         self._tell = tell
         self._fixed = False
@@ -128,6 +128,16 @@ class CallSound:
         return MediaQuality(**{field.name: getattr(quality, field.name) for field in fields(MediaQuality)})
 
     async def close(self) -> None:
-        """Free the media. May be called more than once."""
+        """Free the media, and let go of whoever listened. May be called more than once."""
         if self.port is not None:
             await self.port.close()
+        self._given = None
+        self._tell, self.lost_first = _nobody, _nothing
+
+
+def _nobody(_: LegEvent) -> None:
+    """The call is over."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know first."""

@@ -38,8 +38,9 @@ class Ticket:
         self._pacer._between(self, self._place, wanted=tick is not None)
 
     def remove(self) -> None:
-        """No more ticks; may be called more than once, and from within a tick."""
+        """No more ticks; may be called more than once, and from within a tick. Who ticked is let go of."""
         self._pacer._remove(self, self._place)
+        self.tick, self.between = _nothing, None
 
 
 class _Slot:
@@ -165,3 +166,7 @@ class Pacer:
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a call's media tick failed; its later ones go on", "exception": error}
                 )
+
+
+def _nothing(_: float) -> None:
+    """The call's media is over."""

@@ -212,6 +212,8 @@ class MediaPort:
     def start(self, on_frame: OnFrame, next_frame: NextFrame) -> None:
         """Begin: `on_frame` for each 20 ms received, in order, at once when its packet arrives;
         `next_frame` each 20 ms for what leaves. Both at the codec's rate."""
+        if self._closed:
+            raise MediaError("the call's media is over")
         if not self._session.configured:
             raise MediaError("the media was not configured yet")
         now = self._clock.now()
@@ -268,6 +270,9 @@ class MediaPort:
         for done in self._keys_done:
             if not done.done():
                 done.set_exception(MediaError("the call's media ended before all keys were sent"))
+        # Whoever listened holds this port, and would be held by it.
+        self._on_frame = self._next_frame = self._relay = None
+        self.on_dtmf = self.on_lost = self.on_back = self.on_stun = self.tap = None
 
     # --- receiving --------------------------------------------------------------------------------
 

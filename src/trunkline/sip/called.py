@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trunkline.errors import SipError
 from trunkline.sip.message import Request, respond
 from trunkline.sip.options import names
+from trunkline.sip.part import SessionPart
 from trunkline.sip.phase import Phase
 from trunkline.sip.repeated import RepeatedAnswer
 from trunkline.sip.signals import EarlyConfirmed
@@ -24,11 +25,11 @@ _WAITING = 4
 """Provisional responses that wait for the one before to be acknowledged; of more, the oldest are lost."""
 
 
-class Called:
+class Called(SessionPart):
     """The inbound half of a session: their INVITE, which `transaction` answers."""
 
     def __init__(self, session: Session, transaction: Transaction) -> None:
-        self._session = session
+        super().__init__(session)
         self._transaction = transaction
         invite = session.invite
         wanted = names(invite, "Require")

@@ -17,6 +17,7 @@ from trunkline.sip.dialog import Dialog, caller_dialog
 from trunkline.sip.hop import hop_to
 from trunkline.sip.message import Message, Request, Response
 from trunkline.sip.options import names
+from trunkline.sip.part import SessionPart
 from trunkline.sip.phase import Phase
 from trunkline.sip.redirects import Redirects
 from trunkline.sip.signals import Accepted, Progress
@@ -46,11 +47,11 @@ class _Branch:
     """Whether the terms have changed since then."""
 
 
-class Calling:
+class Calling(SessionPart):
     """The outbound half of a session."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._transaction: Transaction | None = None
         self._branches: dict[str, _Branch] = {}
         self._dismissed: dict[str, bytes] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from trunkline.errors import ParseError, SipError
 from trunkline.sip.dialog import Dialog
 from trunkline.sip.message import Message, Request, Response
+from trunkline.sip.part import SessionPart
 from trunkline.sip.phase import Phase
 from trunkline.sip.signals import Changed, ChangeRefused, Refreshed, Reoffered
 from trunkline.sip.timers import T1, Timer
@@ -26,11 +27,11 @@ for the other, so that both never try again together."""
 _NOT_SERVED = (405, 501)
 
 
-class Changes:
+class Changes(SessionPart):
     """The changes of one session: at most one of ours and one of theirs at a time."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._ours: Transaction | None = None
         self._method = "INVITE"
         self._body = b""

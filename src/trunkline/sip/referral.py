@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.errors import SipError
 from trunkline.sip.message import Message, Request, Response
+from trunkline.sip.part import SessionPart
 from trunkline.sip.replaces import our_end_of, with_replaces
 from trunkline.sip.signals import Referred
 from trunkline.sip.transaction import Do, Transaction
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 _FRAGMENT = re.compile(rb"\s*SIP/2\.0 +([1-6][0-9][0-9])(?: +([^\r\n]*))?", re.IGNORECASE)
 
 
-class Referral:
+class Referral(SessionPart):
     """The referral of one session, while it lasts."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._pending = False
         self.accepted = False
         """Whether the other end has said that it will call."""

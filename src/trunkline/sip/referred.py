@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trunkline.errors import SipError
 from trunkline.sip.fields import parse_name_address
 from trunkline.sip.message import Message, Request
+from trunkline.sip.part import SessionPart
 from trunkline.sip.replaces import parse_replaces, replaces_in
 from trunkline.sip.signals import AskedToCall
 from trunkline.sip.transaction import Do, Transaction
@@ -22,11 +23,11 @@ _EXPIRES = 180
 """Seconds that our news of one referral may take."""
 
 
-class Referrals:
+class Referrals(SessionPart):
     """What one session was asked to call; one at a time."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._asked = 0
         """CSeq of the REFER whose end is to be told; 0: none."""
         self._first = 0

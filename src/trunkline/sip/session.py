@@ -413,6 +413,7 @@ class Session:
     def _close(self) -> None:
         self.phase = Phase.ENDED
         self.stop_timers()
+        self.timer.close()
         self._forget(self)
 
     def know(self, dialog: Dialog) -> None:

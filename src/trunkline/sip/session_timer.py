@@ -159,3 +159,12 @@ class SessionTimer:
         for timer in self._running:
             timer.stop()
         self._running.clear()
+
+    def close(self) -> None:
+        """The call is over: the session, which made this, is let go of."""
+        self.stop()
+        self._refresh = self._expire = _nobody
+
+
+def _nobody(_: float) -> None:
+    """The call is over."""

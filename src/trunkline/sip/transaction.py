@@ -273,6 +273,8 @@ class Transaction:
             self._act(action, message, at)
         if self.state is State.TERMINATED:
             self._ended(self)
+            # Nothing more is told: whoever was told holds this transaction too.
+            self._up, self.owner = _nobody, None
 
     def _act(self, action: Do, message: Message | None, at: float) -> None:
         if action in _TIMERS:
@@ -304,6 +306,10 @@ class Transaction:
         if (running := self._running.get(event)) is not None:
             running.stop()
         self._running[event] = self._timers.start(at + delay, lambda when: self.on(event, when))
+
+
+def _nobody(_: Transaction, __: Message | None, ___: Do, ____: float) -> None:
+    """The transaction is over."""
 
 
 def _kind(response: Response) -> On:
