@@ -41,9 +41,8 @@ _UNKNOWN, _KNOWN, _NONE = 0.8, 0.7, 0.95
 no echo came. Measured with flite's voices: nineteen in twenty looks at an echo give more than 0.8, at
 another voice less than 0.7."""
 _SURELY_NOT = 0.5
-"""Of 555 looks at an echo none gave less, of 923 at another voice 57 in a hundred: what comes 20 ms after such
-a look is not looked at, for two thirds of its 120 ms are the same. A voice over the agent then costs two thirds
-of the looks that it would."""
+"""Of 555 looks at an echo none gave less, of 923 at another voice 57 in a hundred. The frame after such a
+look is not looked at: five sixths of its window are the same."""
 _DOUBTFUL = 4
 """Frames after an echo for which what is half explained is one too: a sound's end, a change of vowel."""
 _CONFIRM = 5

@@ -45,7 +45,7 @@ from trunkline.rtp.pacer import Pacer
 REVIEW_TIME = 10.0
 """Seconds that reviews under way may still take when the service stops."""
 
-COLLECT_AFTER = (10_000, 2, 2)
+COLLECT_AFTER = (10_000, 2, 20)
 """When the garbage collector runs, as `gc.set_threshold` takes it: for the young fourteen times as rarely as
 by default. See docs/decisions/0039-garbage-is-collected-rarely.md."""
 
