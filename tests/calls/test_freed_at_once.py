@@ -15,6 +15,8 @@ from calls.test_transfer import HandsOver
 from freed import without_collector
 from trunkline.call.log import EventLog
 from trunkline.call.settings import CallSettings
+from trunkline.errors import CallRefused
+from trunkline.lab.memory_leg import MemoryLeg
 from trunkline.providers.voice_cache import VoiceCache
 
 LONG = "It is twenty dollars a month for each person, and the first month is free. Shall I go on?"
@@ -54,6 +56,21 @@ def test_nothing_of_a_call_that_is_over_waits_for_the_collector(story: Story) ->
     with without_collector() as alive:
         story()
         assert not alive("call", "providers")
+
+
+def test_an_error_that_the_leg_keeps_does_not_keep_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = list[CallRefused]()
+
+    async def answer(_: MemoryLeg) -> None:
+        kept.append(CallRefused("not now", where="memory leg"))
+        raise kept[-1]
+
+    monkeypatch.setattr(MemoryLeg, "answer", answer)
+    tell(lasts=1.0)
+    with without_collector() as alive:
+        assert tell(lasts=1.0).result.outcome == "not now"
+        assert len(kept) == 2
+        assert not alive("call")
 
 
 def test_what_holds_itself_is_seen() -> None:

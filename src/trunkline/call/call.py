@@ -192,6 +192,7 @@ class Call:
                 self._ahead.answered(self.leg.rate)
             return await self._converse(early)
         except CallRefused as error:
+            error.__traceback__ = None  # the leg may keep it, and it would keep all that it has seen
             self._outcome = self._outcome or (error.why if isinstance(error, CallNotTaken) else error.what)
             return "network", str(error)
         except TrunklineError as error:

@@ -91,9 +91,10 @@ class Consultation:
 
     async def close(self) -> None:
         """Nothing of the person's call is listened to any more."""
-        if self._events is not None:
-            self._events.cancel()
-            await asyncio.gather(self._events, return_exceptions=True)
+        events, self._events = self._events, None
+        if events is not None:
+            events.cancel()
+            await asyncio.gather(events, return_exceptions=True)
 
     async def _talk(self, whisper: str) -> TransferResult:
         asking, leg = self._asking, self._leg
