@@ -41,7 +41,7 @@ class Kind(IntEnum):
     FINISH = 9
     """{id}: a `FINAL` is wanted for what was heard of this stream so far."""
     CLOSE = 10
-    """{id}: the stream is over."""
+    """{id}: the stream is over, or the sentence is cut."""
     SPEAK = 11
     """{id, text, pace}: a sentence; `pace` 1 is the voice's own, 2 twice as slow."""
 
@@ -56,7 +56,7 @@ class Kind(IntEnum):
     LOG = 24
     """{text}: something a person may want to know."""
     SPOKEN = 26
-    """{id, pcm, rate}: a piece of a sentence's sound, base64; a `FINAL` with its id follows the last one."""
+    """{id, pcm, rate}: a piece of a sentence's sound, base64; after the last one {id, last}."""
     FAILED = 25
     """{what, hint, missing}: the worker cannot go on."""
 

@@ -12,6 +12,7 @@ import base64
 import binascii
 import itertools
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ class Piper:
         self._free = asyncio.Queue()
 
     async def spoken(self, text: str, pace: float) -> AsyncGenerator[bytes, None]:
-        """The sound of a sentence, piece by piece, from whichever process is free."""
+        """The sound of a sentence, piece by piece, from whichever process is free. Closed early, the process
+        is told, and is free again once it has computed what it is at."""
         pieces: asyncio.Queue[bytes | EngineError | None] = asyncio.Queue()
         try:
             async with asyncio.timeout(self._first_audio):
@@ -107,25 +109,30 @@ class Piper:
         except TimeoutError:
             raise EngineTimeout("no process was free in time", where=_WHERE) from None
         number = next(_sentences)
+        over = False
 
-        def on_message(kind: Kind, body: dict[str, Any]) -> None:
-            if kind is Kind.DONE:
-                # Only now: a sentence that was cut is spoken to its end, by nobody's leave but its own.
-                process.detach()
-                self._free.put_nowait(process)
-                pieces.put_nowait(None)
-            elif body.get("id") == number and kind is Kind.SPOKEN:
-                pieces.put_nowait(self._sound(body))
-
-        def on_death(error: EngineError) -> None:
+        def end(with_what: EngineError | None) -> None:
+            nonlocal over
+            over = True
             process.detach()
             self._free.put_nowait(process)
-            pieces.put_nowait(error)
+            pieces.put_nowait(with_what)
 
-        process.attach(on_message, on_death)
+        def on_message(kind: Kind, body: dict[str, Any]) -> None:
+            if kind is Kind.SPOKEN and body.get("id") == number:
+                if body.get("last"):
+                    end(None)
+                else:
+                    pieces.put_nowait(self._sound(body))
+
+        process.attach(on_message, end)
         process.send(Kind.SPEAK, {"id": number, "text": text, "pace": pace})
-        while (piece := await self._next(pieces)) is not None:
-            yield piece
+        try:
+            while (piece := await self._next(pieces)) is not None:
+                yield piece
+        finally:
+            if not over:
+                process.send(Kind.CLOSE, {"id": number})
 
     async def _next(self, pieces: asyncio.Queue[bytes | EngineError | None]) -> bytes | None:
         try:
@@ -175,9 +182,10 @@ class PiperVoice:
         if not words:
             return
         sound = SentenceSound(Encoding.PCM, self.rate)
-        async for piece in self._engine.spoken(words, self._pace):
-            if spoken := sound.push(piece):
-                yield spoken
+        async with aclosing(self._engine.spoken(words, self._pace)) as pieces:
+            async for piece in pieces:
+                if spoken := sound.push(piece):
+                    yield spoken
         if last := sound.flush():
             yield last
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import queue
 import sys
+import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,8 +39,38 @@ def load(file: str) -> Any:
         ) from error
 
 
+class Inbox:
+    """Messages as they come, read by a thread of their own: a text can be cut while it is spoken."""
+
+    def __init__(self, messages: BinaryIO) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Kind, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._cut: set[int] = set()
+        threading.Thread(target=self._read, args=(messages,), daemon=True).start()
+
+    def next(self) -> tuple[Kind, dict[str, Any]] | None:
+        """The next one; None when there are no more."""
+        return self._waiting.get()
+
+    def is_cut(self, number: int) -> bool:
+        return number in self._cut
+
+    def forget(self, number: int) -> None:
+        self._cut.discard(number)
+
+    def _read(self, messages: BinaryIO) -> None:
+        try:
+            for kind, data in each_message(messages):
+                body = unpacked(data)
+                if kind is Kind.CLOSE:
+                    self._cut.add(int(body["id"]))
+                self._waiting.put((kind, body))
+        finally:  # nonsense ends it too: who speaks nonsense is no engine of ours
+            self._waiting.put(None)
+
+
 def serve(messages: BinaryIO, answers: BinaryIO, file: str, speaker: int) -> None:
-    """Load, say so, and speak sentences until there are no more."""
+    """Load, say so, and speak texts until there are no more. One that is cut ends with the sentence that is
+    being computed, as Piper divides them."""
     voice = load(file)
     from piper import SynthesisConfig
 
@@ -47,19 +79,26 @@ def serve(messages: BinaryIO, answers: BinaryIO, file: str, speaker: int) -> Non
         answers.flush()
 
     tell(Kind.READY, {})
-    for kind, data in each_message(messages):
+    inbox = Inbox(messages)
+    while (message := inbox.next()) is not None:
+        kind, body = message
+        number = int(body["id"])
         if kind is Kind.SPEAK:
-            body = unpacked(data)
             pace = voice.config.length_scale * float(body["pace"])
             settings = SynthesisConfig(
                 speaker_id=speaker if voice.config.num_speakers > 1 else None, length_scale=pace
             )
-            for chunk in voice.synthesize(str(body["text"]), settings):
+            # The text is divided at the first step, which is quick; each sentence is computed when asked for.
+            pieces = iter(voice.synthesize(str(body["text"]), settings))
+            while not inbox.is_cut(number) and (chunk := next(pieces, None)) is not None:
                 pcm, rate = chunk.audio_int16_bytes, chunk.sample_rate
                 size = round(rate * _PIECE) * 2
                 for at in range(0, len(pcm), size):
                     piece = base64.b64encode(pcm[at : at + size]).decode()
-                    tell(Kind.SPOKEN, {"id": body["id"], "pcm": piece, "rate": rate})
+                    tell(Kind.SPOKEN, {"id": number, "pcm": piece, "rate": rate})
+            tell(Kind.SPOKEN, {"id": number, "last": True})
+        elif kind is Kind.CLOSE:
+            inbox.forget(number)
         tell(Kind.DONE, {})
 
 
