@@ -1,7 +1,7 @@
 """A tool of a server that speaks the Model Context Protocol, over HTTP or as a program of its own.
 
-The connection lives in a task of its own from the service's start to its end, since what opened it must
-close it; uses go through it side by side. Where it breaks, the next use connects again.
+One connection serves all uses, side by side. Where it has ended, the next use connects again. A use whose
+server went away while it was asked is not repeated: whether it did what was asked, nobody knows.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from trunkline.errors import ToolError
+from trunkline.integrations.mcp_connection import LIMIT_S, McpConnection
 
 if TYPE_CHECKING:
-    from mcp import Client
+    from mcp import MCPError
+    from mcp.types import CallToolResult
 
     from trunkline.integrations.settings import Tool
 
 MOST_CHARACTERS = 262_144
 """Of an answer's text that are looked at."""
-CLOSE_SECONDS = 5.0
-LIMIT_S = 30.0
-"""For any one wait; the step's own limit is shorter as a rule."""
+_SESSION_OVER = "Session terminated"
+"""What the package makes of 404 for a session: the server was started anew, and has done nothing."""
 
 
 class McpTool:
@@ -31,9 +32,8 @@ class McpTool:
     def __init__(self, tool: Tool, server: Any = None) -> None:
         self._tool = tool
         self._server = server
-        self._stop = asyncio.Event()
-        self._client: asyncio.Future[Client] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._connections: list[McpConnection] = []
+        """The one in use last; before it those that have not ended yet."""
 
     async def start(self) -> None:
         """Begin to connect. A server that is away now does not keep the service from starting."""
@@ -42,23 +42,20 @@ class McpTool:
         except ImportError as error:
             hint = "Run: pip install 'trunkline[mcp]'"
             raise ToolError("the mcp package is not installed", where=self._tool.name, hint=hint) from error
-        self._connect()
+        self._connection()
 
     async def run(self, arguments: dict[str, str | float | bool]) -> Any:
         from mcp import MCPError
 
-        name = self._tool.tool or self._tool.name
         try:
-            client = await asyncio.shield(self._connect())
-            result = await client.call_tool(name, dict(arguments))
-        except ToolError:
-            raise
+            try:
+                result = await self._use(dict(arguments))
+            except MCPError as error:
+                if error.message != _SESSION_OVER:
+                    raise
+                result = await self._use(dict(arguments))
         except MCPError as error:
-            raise ToolError(f"its server refused: {error}", where=self._tool.name) from error
-        except Exception as error:  # transports raise what they like; a tool's failure ends no call
-            self._drop()
-            what = f"its server was not reached: {type(error).__name__}"
-            raise ToolError(what, where=self._tool.name, hint=str(error)) from error
+            raise self._refused(error) from error
         texts = [part.text for part in result.content if part.type == "text"]
         if result.is_error:
             raise ToolError(f"its server says: {' '.join(texts)[:200]}", where=self._tool.name)
@@ -66,58 +63,63 @@ class McpTool:
 
     async def close(self) -> None:
         """Disconnect."""
-        self._stop.set()
-        if self._task is not None:
-            await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        connections, self._connections = self._connections, []
+        await asyncio.gather(*(each.close() for each in connections))
 
-    def _connect(self) -> asyncio.Future[Client]:
-        if self._task is None or self._task.done() or self._client is None:
-            self._client = asyncio.get_running_loop().create_future()
-            self._task = asyncio.create_task(self._hold(self._client), name=f"mcp {self._tool.name}")
-        return self._client
+    async def _use(self, arguments: dict[str, Any]) -> CallToolResult:
+        """Raises `ToolError`, and `MCPError` for what the server or the package says."""
+        from mcp import MCPError
 
-    def _drop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._client = None
-
-    async def _hold(self, connected: asyncio.Future[Client]) -> None:
-        """Keep the connection until the end."""
+        connection = self._connection()
         try:
-            async with AsyncExitStack() as stack:
-                client = await stack.enter_async_context(await self._opened(stack))
-                connected.set_result(client)
-                await self._stop.wait()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next use is told and may try again
+            return await connection.call(self._tool.tool or self._tool.name, arguments)
+        except ToolError:
+            raise
+        except MCPError as error:
+            if error.message == _SESSION_OVER:
+                connection.retire()
+            raise
+        except Exception as error:  # transports raise what they like; a tool's failure ends no call
+            connection.retire()
             what = f"its server was not reached: {type(error).__name__}"
-            failure = ToolError(what, where=self._tool.name, hint=str(error))
-            if not connected.done():
-                connected.set_exception(failure)
-        finally:
-            if not connected.done():
-                connected.cancel()
-            elif not connected.cancelled():
-                connected.exception()  # seen: whether anybody waited for it or not
+            raise ToolError(what, where=self._tool.name, hint=str(error)) from error
 
-    async def _opened(self, stack: AsyncExitStack) -> Client:
-        from mcp import Client, StdioServerParameters
+    def _refused(self, error: MCPError) -> ToolError:
+        from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+
+        name = self._tool.name
+        if error.code == CONNECTION_CLOSED:
+            hint = "Whether it did what was asked is not known"
+            return ToolError("its server went away before it answered", where=name, hint=hint)
+        if error.code == REQUEST_TIMEOUT:
+            return ToolError(f"its server did not answer within {LIMIT_S:g} s", where=name)
+        return ToolError(f"its server refused: {error}", where=name)
+
+    def _connection(self) -> McpConnection:
+        """The connection in force, or a new one."""
+        self._connections = [each for each in self._connections if not each.task.done()]
+        if not self._connections or self._connections[-1].over:
+            self._connections.append(McpConnection(self._tool.name, self._opened))
+        return self._connections[-1]
+
+    async def _opened(self, stack: AsyncExitStack) -> Any:
+        """The server's transport."""
+        from mcp import StdioServerParameters
+        from mcp.client.stdio import stdio_client
+        from mcp.client.streamable_http import streamable_http_client
 
         tool = self._tool
         if self._server is not None:
-            return Client(self._server)
+            return self._server
         if tool.command:
-            return Client(StdioServerParameters(command=tool.command[0], args=list(tool.command[1:])))
-        if not tool.token:
-            return Client(tool.url)
-        import httpx2  # the client that the package itself uses
-        from mcp.client.streamable_http import streamable_http_client
+            return stdio_client(StdioServerParameters(command=tool.command[0], args=list(tool.command[1:])))
+        http = None
+        if tool.token:
+            import httpx2  # the client that the package itself uses
 
-        headers = {"Authorization": f"Bearer {tool.token}"}
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=LIMIT_S))
-        return Client(streamable_http_client(tool.url, http_client=http))
+            headers = {"Authorization": f"Bearer {tool.token}"}
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=LIMIT_S))
+        return streamable_http_client(tool.url, http_client=http)
 
 
 def _answer(structured: Any, texts: list[str]) -> Any:
