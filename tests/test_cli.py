@@ -125,6 +125,30 @@ def test_what_a_person_got_wrong_is_one_clear_paragraph(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("flag", "path", "words"),
+    [
+        ("--runs", "file", "file cannot be written. Choose another with --runs FOLDER"),
+        ("--runs", "file/below", "cannot be written"),
+        ("--json", "nowhere/figures.json", "there is no folder nowhere"),
+    ],
+)
+def test_a_demo_whose_results_cannot_be_kept_is_not_held(
+    tmp_path: Path, flag: str, path: str, words: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = trunkline("demo", flag, path, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")  # no word of the call was shown
+    assert words in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("command", ["", "call", "demo", "doctor", "scenario check", "sip dial", "voices"])
+def test_help_that_tells_an_exit_status_tells_that_of_ctrl_c(tmp_path: Path, command: str) -> None:
+    told = trunkline(*command.split(), "--help", folder=tmp_path).stdout
+    assert "130" in told[told.index("Exit status") :] if "Exit status" in told else False
+
+
 def test_debug_shows_all_of_an_error(tmp_path: Path) -> None:
     done = trunkline("serve", "--debug", "--scenario", "nowhere.yaml", folder=tmp_path)
     assert "Traceback" in done.stderr

@@ -123,7 +123,11 @@ async def test_trying_an_engine(tmp_path: Path, arguments: list[str], figures: s
         (["engines", "try", "fake,empty=true", "--kind", "tts"], 3, "no sound"),
         (["say", "Hi.", "--tts", "playht"], 3, "ended on 31 December 2025"),
         (["say", "Hi.", "--tts", "fake", "--out", "no/such/folder/x.wav"], 5, "cannot be written"),
-        (["voices", "fake"], 3, "cannot list"),
+        (["voices", "fake"], 3, "every voice is the sound of sound=tone"),
+        (["voices", "piper,voice=x.onnx"], 3, "the file that voice= names"),
+        (["voices", "espeak", "--language", "xx"], 1, "espeak has no voice of language 'xx'"),
+        (["say", "Hi.", "--rate", "1"], 2, "--rate: 1 Hz is no rate"),
+        (["say", "Hi.", "--rate", "8001"], 2, "Use one of 8000, 16000"),
         (["voices", "deepgram"], 3, "Set DEEPGRAM_API_KEY"),
     ],
 )
@@ -155,6 +159,24 @@ async def test_a_vendors_voices(tmp_path: Path) -> None:
         assert out == "aura-2-thalia-en  thalia, en, en-US, feminine\n"
         _, out, _ = await trunkline(tmp_path, "voices", spec, "--language", "de", DEEPGRAM_API_KEY="k")
         assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "line"),
+    [("espeak", "en-us  English (America), en-us, en"), ("embedded", "")],
+)
+async def test_the_voices_of_this_machine(tmp_path: Path, engine: str, line: str) -> None:
+    status, out, err = await trunkline(tmp_path, "voices", engine)
+    assert (status, err) == (0, "")
+    assert line in out.splitlines() or not line
+    status, told, _ = await trunkline(tmp_path, "voices", engine, "--language", "en", "--json")
+    cards = json.loads(told)
+    assert status == 0
+    assert {card["id"] for card in cards} & {"rms", "en-us"}
+    # The first of them speaks: what stands first goes into voice=.
+    spec = f"{engine},voice={cards[0]['id']}"
+    status, out, _ = await trunkline(tmp_path, "say", "Hi there.", "--tts", spec, "--out", "x.wav")
+    assert (status, "x.wav" in out) == (0, True)
 
 
 async def test_comparing_recognisers_on_recordings(tmp_path: Path) -> None:

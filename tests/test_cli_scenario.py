@@ -56,6 +56,23 @@ def test_what_cannot_be_is_told(typed: list[str], tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "shape"), [("hello there", "a single value"), ("42", "a single value"), ("[1, 2]", "a list")]
+)
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_a_file_of_another_shape_is_told_what_is_expected(
+    tmp_path: Path, text: str, shape: str, command: str
+) -> None:
+    file = tmp_path / ("x.test.yaml" if command == "test" else "x.yaml")
+    file.write_text(text)
+    done = RUNNER.invoke(app, ["scenario", command, str(file)])
+    told = done.output + str(done.exception or "")
+    assert f"x{'.test' if command == 'test' else ''}.yaml:1" in told
+    assert f"holds {shape} instead of named parts" in told
+    assert "Write name: value lines, beginning with trunkline" in told
+    assert done.exit_code != 0
+
+
 def test_a_failing_conversation_is_shown_and_sets_the_status(tmp_path: Path) -> None:
     file = tmp_path / "x.test.yaml"
     file.write_text(FAILING)

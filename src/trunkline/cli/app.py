@@ -32,12 +32,15 @@ from trunkline.cli.version import version
 from trunkline.cli.voices import voices
 from trunkline.errors import TrunklineError
 
+OTHER_STATUS = "As every command: 130 where Ctrl-C ended it; trunkline --help has the others."
+
 app = typer.Typer(
     name="trunkline",
     help="Phone calls in which an AI agent talks with a person.\n\n"
     "Try `trunkline demo` first: a whole call on this machine, no key and no server needed.",
     epilog="Exit status: 0 well; 1 ended otherwise than intended; 2 a flag, setting or scenario is wrong; "
-    "3 an engine is missing or failed; 4 network; 5 a record could not be written; 70 our own fault.",
+    "3 an engine is missing or failed; 4 network; 5 a record could not be written; 70 our own fault; "
+    "130 ended by Ctrl-C.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -50,8 +53,9 @@ signalling = typer.Typer(no_args_is_help=True)
 
 
 def _add(group: typer.Typer, name: str, command: Callable[..., None]) -> None:
-    """A command whose help is its docstring."""
-    group.command(name, help=_prose(command))(command)
+    """A command whose help is its docstring. One that tells its exit status tells that of Ctrl-C, too."""
+    prose = _prose(command)
+    group.command(name, help=prose, epilog=OTHER_STATUS if "Exit status" in prose else None)(command)
 
 
 def _prose(command: Callable[..., None]) -> str:

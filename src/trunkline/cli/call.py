@@ -112,6 +112,7 @@ async def _place(
     from trunkline.call.service import open_service
     from trunkline.cli.running import stopped_by_signals
     from trunkline.clock import SystemClock
+    from trunkline.doctor import State, records
 
     for_service = settings.for_service()
     if any_port:
@@ -121,6 +122,9 @@ async def _place(
         open_service(for_service, SystemClock()) as service,
         stopped_by_signals(lambda: printer.note("saying goodbye; the same again ends at once")) as stop,
     ):
+        kept = records(settings)
+        if kept.state is State.PROBLEM:  # The call is held all the same, as `serve` answers.
+            printer.note(f"records: {kept.what}. {kept.hint}")
         printer.note(f"calling {target} with {play.name}")
         placed = asyncio.create_task(service.place(target, play, caller=caller, facts=facts), name="place")
         stopped = asyncio.create_task(stop.wait(), name="stop")

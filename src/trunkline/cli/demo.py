@@ -62,6 +62,7 @@ def demo(
         engines__s2s=("--s2s", s2s),
         record__folder=("--runs", runs),
     )
+    _check_places(Path(loaded.settings.record.folder or "runs"), json_path)
     options = DemoOptions(
         settings=with_log(loaded.settings).for_service(),
         persona=persona,
@@ -72,3 +73,18 @@ def demo(
     result = run(run_demo(options))
     if not result.as_intended:
         raise typer.Exit(ExitStatus.OTHERWISE)
+
+
+def _check_places(runs: Path, json_path: Path | None) -> None:
+    """Before two minutes of a call: raises `RecordError` where its results could not be kept afterwards."""
+    from os import W_OK, X_OK, access
+
+    from trunkline.errors import RecordError
+
+    folder = runs.absolute()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir() or not access(existing, W_OK | X_OK):
+        hint = "Choose another with --runs FOLDER, or record.folder in trunkline.toml"
+        raise RecordError(f"{folder} cannot be written", where="--runs", hint=hint)
+    if json_path is not None and not json_path.parent.is_dir():
+        raise RecordError(f"there is no folder {json_path.parent}", where="--json", hint="Make it first")

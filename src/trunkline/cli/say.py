@@ -24,16 +24,23 @@ def say(
     voice: Annotated[str, typer.Option("--voice", metavar="ID", help="One of `trunkline voices`.")] = "",
     words_per_minute: Annotated[int, typer.Option("--pace", min=60, max=400, help="Words a minute.")] = 160,
     language: Annotated[str, typer.Option("--language", metavar="CODE")] = "en",
-    rate: Annotated[int, typer.Option("--rate", help="8000 asks for what a telephone carries.")] = 8000,
+    rate: Annotated[
+        int, typer.Option("--rate", metavar="HZ", help="8000 asks for what a telephone carries.")
+    ] = 8000,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The WAV file to write.")] = Path(
         "said.wav"
     ),
     as_json: AsJson = False,
 ) -> None:
     """Speak one sentence into a WAV file as a caller would get it, and tell how long it took."""
+    from trunkline.audio.resample import RATES
     from trunkline.cli.running import run
+    from trunkline.errors import ConfigError
     from trunkline.providers.protocols import VoiceOptions
 
+    if rate not in RATES:
+        hint = f"Use one of {', '.join(map(str, RATES))}"
+        raise ConfigError(f"{rate} Hz is no rate that a voice can be brought to", where="--rate", hint=hint)
     sound = run(_said(tts, text, VoiceOptions(voice, words_per_minute, language, rate)))
     _write(out, sound)
     if as_json:

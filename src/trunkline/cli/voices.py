@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trunkline.cli.exit_status import ExitStatus
 from trunkline.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def voices(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the voices that an engine has, cloned ones included. What stands first goes into voice=…"""
+    """List the voices that an engine has, cloned ones included. What stands first goes into voice=…
+
+    Exit status 0 where there are some, 1 where there are none (of this language), 3 where it has no list.
+    """
     from trunkline.cli.running import run
 
     cards = [card for card in run(_voices(spec)) if _speaks(card.language, language)]
@@ -31,6 +35,10 @@ def voices(
 
         typer.echo(json.dumps([asdict(card) for card in cards], indent=2))
         return
+    if not cards:
+        which = f"no voice of language {language!r}" if language else "no voice"
+        typer.echo(f"{spec.partition(',')[0]} has {which}", err=True)
+        raise typer.Exit(ExitStatus.OTHERWISE)
     for card in cards:
         rest = ", ".join(part for part in (card.name, card.language, card.about) if part)
         typer.echo(f"{card.id}  {rest}".rstrip())
@@ -51,9 +59,8 @@ async def _voices(spec: str) -> list[VoiceCard]:
 
     engine = make_tts(spec, SystemClock())
     if not isinstance(engine, ListsVoices):
-        raise EngineRequest(
-            "it cannot list its voices", where=engine.name, hint="Its documentation names them"
-        )
+        hint = getattr(engine, "voices_are", "Its documentation names them")
+        raise EngineRequest("it cannot list its voices", where=engine.name, hint=hint)
     try:
         await engine.start()
         return await engine.voices()

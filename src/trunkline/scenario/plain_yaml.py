@@ -83,6 +83,10 @@ def compose(text: str, where: str, first: str) -> tuple[Any, dict[Place, int]]:
         node = loader.get_single_node()
         if node is None:
             raise ScenarioError("is empty", where=where, hint=f"Begin with {first}")
+        if not isinstance(node, yaml.MappingNode):
+            shape = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+            hint = f"Write name: value lines, beginning with {first}"
+            raise ScenarioError(f"holds {shape} instead of named parts", where=f"{where}:1", hint=hint)
         return _build(loader, node, (), lines, where), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineMissing
-from trunkline.providers.protocols import TextToSpeech, Voice, VoiceOptions
+from trunkline.providers.protocols import Voice, VoiceOptions
 from trunkline.providers.tts.espeak import Espeak
 from trunkline.providers.tts.flite import Flite
+from trunkline.providers.tts.hosted import VoiceCard
 
 
 class Embedded:
@@ -17,7 +18,7 @@ class Embedded:
         self.name = "embedded"
         self._clock = clock
         self._voice = voice
-        self._engine: TextToSpeech | None = None
+        self._engine: Flite | Espeak | None = None
 
     async def start(self) -> None:
         if self._engine is not None:
@@ -36,6 +37,12 @@ class Embedded:
         if self._engine is None:
             raise EngineDown("it is not started, or was closed", where="embedded")
         return await self._engine.open(options)
+
+    async def voices(self) -> list[VoiceCard]:
+        """Those of the engine that is there."""
+        if self._engine is None:
+            raise EngineDown("it is not started, or was closed", where="embedded")
+        return await self._engine.voices()
 
     async def close(self) -> None:
         engine, self._engine = self._engine, None

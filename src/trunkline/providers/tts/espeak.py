@@ -7,15 +7,18 @@ voice's pace is measured at several settings and the setting for the pace asked 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from bisect import bisect_left
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown
 from trunkline.providers.protocols import Spoken, VoiceOptions
 from trunkline.providers.tts.espeak_process import EspeakProcess
+from trunkline.providers.tts.hosted import VoiceCard
 from trunkline.providers.tts.phrases import phrases
 from trunkline.providers.tts.utter import PACE_TEXT, PACE_WORDS, utter
 
@@ -49,6 +52,10 @@ class Espeak:
         if voice not in self._paces:
             await self._measure(voice)
         return EspeakVoice(self, voice, self._setting(voice, options.words_per_minute))
+
+    async def voices(self) -> list[VoiceCard]:
+        """One for each language that its data hold."""
+        return await asyncio.to_thread(_voices)
 
     async def close(self) -> None:
         await self._process.close()
@@ -98,6 +105,23 @@ class Espeak:
                     yield Spoken(payload, tuple(marks))
                     marks.clear()
         yield Spoken(b"", (*marks, (samples / self._process.rate, len(text))))
+
+
+def _voices() -> list[VoiceCard]:
+    """Read from the data's own files, `lang/FAMILY/FILE`: lines of `name` and `language CODE [PRIORITY]`. A
+    voice is called by its first language. Blocks on the disk."""
+    import espeakng_loader
+
+    cards = []
+    for file in (Path(espeakng_loader.get_data_path()) / "lang").rglob("*"):
+        if not file.is_file():
+            continue
+        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+        codes = [line[1] for line in lines if line[:1] == ["language"] and len(line) > 1]
+        name = next((" ".join(line[1:]) for line in lines if line[:1] == ["name"]), "")
+        if codes:
+            cards.append(VoiceCard(codes[0], name, ", ".join(codes)))
+    return sorted(cards, key=lambda card: card.id)
 
 
 class EspeakVoice:

@@ -36,6 +36,7 @@ class FakeTextToSpeech:
     """
 
     name = "fake"
+    voices_are = "It has none: every voice is the sound of sound=tone, sound=speech or sound=silence"
 
     def __init__(
         self,

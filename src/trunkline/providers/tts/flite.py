@@ -17,11 +17,19 @@ from dataclasses import dataclass
 from trunkline.clock import Clock
 from trunkline.errors import ConfigError, EngineDown, EngineError, EngineMissing, EngineRequest, EngineTimeout
 from trunkline.providers.protocols import Spoken, VoiceOptions
+from trunkline.providers.tts.hosted import VoiceCard
 from trunkline.providers.tts.libflite import VOICES, FliteLibrary, Sound, load
 from trunkline.providers.tts.phrases import phrases
 from trunkline.providers.tts.trim import SilenceTrimmer
 from trunkline.providers.tts.utter import PACE_TEXT, PACE_WORDS, utter
 
+_ABOUT = {
+    "rms": "American, masculine; the best understood",
+    "slt": "American, feminine",
+    "awb": "Scottish, masculine",
+    "kal16": "American, masculine, of the oldest kind",
+    "kal": "the same at 8 kHz",
+}
 _PIECE_SECONDS = 10.0
 """How long a piece may take, the wait for a free thread included."""
 
@@ -82,6 +90,13 @@ class Flite:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(asyncio.wrap_future(job.done) for job in jobs), return_exceptions=True)
+
+    async def voices(self) -> list[VoiceCard]:
+        """Those that this machine's library has."""
+        if self._pool is None:
+            raise EngineDown("it is not started", where="flite")
+        found = await asyncio.wrap_future(self._pool.submit(voices))
+        return [VoiceCard(name, language="en", about=_ABOUT.get(name, "")) for name in found]
 
     async def _measure(self, voice: str) -> _Measured:
         if voice not in self._measured:

@@ -24,7 +24,8 @@ class VoiceCard:
 
 @runtime_checkable
 class ListsVoices(Protocol):
-    """An engine that can say which voices it has. Started first."""
+    """An engine that can say which voices it has. Started first. One that cannot may say in `voices_are` what
+    there is instead."""
 
     async def voices(self) -> list[VoiceCard]: ...
 

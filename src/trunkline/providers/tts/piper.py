@@ -35,6 +35,9 @@ class Piper:
     sentence's first sound may take."""
 
     name = "piper"
+    voices_are = (
+        "Its voice is the file that voice= names; of a file with several speakers, speaker= is the number"
+    )
 
     def __init__(
         self,
