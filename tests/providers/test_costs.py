@@ -1,11 +1,14 @@
 """Costs: counted from events, priced from a table that people edit."""
 
+import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import trunkline.providers.costs
 from trunkline.errors import ConfigError
 from trunkline.events import (
     CallAnswered,
@@ -197,6 +200,36 @@ def test_the_table_that_ships_and_ones_own(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TRUNKLINE_PRICES", str(mine))
     assert load_prices().of("tts", "voice") == {"characters": 1.0}
     assert load_prices().currency == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "prices"),
+    [
+        ("stt", "deepgram/nova-3", {"hours": 0.288}),
+        ("stt", "deepgram/nova-3-multi", {"hours": 0.348}),
+        ("stt", "deepgram/flux-general-multi", {"hours": 0.468}),
+        ("stt", "deepgram/nova-2", None),  # no page was found that tells it
+        ("stt", "assemblyai/universal-streaming-english", {"hours": 0.19}),
+        ("stt", "azure/conversation", {"hours": 1.0}),
+        ("stt", "google/telephony", {"hours": 0.96}),
+        ("stt", "google/chirp_3", None),
+        ("stt", "openai/gpt-4o-mini-transcribe", {"speech_hours": 0.18}),
+        ("tts", "deepgram/aura-2", {"characters": 30.0}),
+        ("tts", "deepgram/aura", None),
+        ("tts", "openai/gpt-4o-mini-tts", None),
+    ],
+)
+def test_prices_that_ship(kind: str, name: str, prices: dict[str, float] | None) -> None:
+    shipped = load_prices(Path(trunkline.providers.costs.__file__).with_name("prices.toml"))
+    assert shipped.of(kind, name) == prices
+
+
+def test_every_price_tells_when_its_page_was_read() -> None:
+    file = Path(trunkline.providers.costs.__file__).with_name("prices.toml")
+    tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    rows = [row for kind in ("llm", "tts", "stt") for row in tree[kind].values()]
+    assert len(rows) > 30
+    assert all(isinstance(row["read"], date) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,18 @@ def moment(now: float = 100.0) -> Moment:
     return Moment(now, timeline)
 
 
+@pytest.mark.parametrize(
+    ("model", "language", "name"),
+    [
+        ("nova-3", "multi", "deepgram/nova-3-multi"),
+        ("nova-3", "de", "deepgram/nova-3"),
+        ("flux-general-multi", "multi", "deepgram/flux-general-multi"),
+    ],
+)
+def test_what_has_a_price_of_its_own_has_a_name_of_its_own(model: str, language: str, name: str) -> None:
+    assert Deepgram(clock=CLOCK, model=model, language=language).name == name
+
+
 async def test_what_nova_is_asked() -> None:
     async with DeepgramEars() as server:
         engine = Deepgram(clock=CLOCK, base_url=server.address, keyterms="Clearline|Zwölf")

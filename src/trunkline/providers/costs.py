@@ -54,6 +54,8 @@ _UNITS = {
 }
 """What is counted for each kind, and how many of the counted units the price is for. `hours` are counted
 in seconds; of these two the one counts that has a price."""
+_SOURCE = ("read", "by")
+"""What a row tells of where its prices are from."""
 _BEFORE_SPEECH = 0.3
 """Seconds before the first sound that recognisers which are sent utterances alone are sent too."""
 
@@ -105,7 +107,9 @@ def _rows(rows: Any, kind: str, file: Path) -> dict[str, dict[str, float]]:
     units = _UNITS[kind]
     found = {}
     for name, row in rows.items() if isinstance(rows, dict) else ():
-        prices = {key: value for key, value in row.items() if key != "read"} if isinstance(row, dict) else {}
+        prices = (
+            {key: value for key, value in row.items() if key not in _SOURCE} if isinstance(row, dict) else {}
+        )
         good = all(
             key in units and isinstance(price, int | float) and 0 <= price < 1e6
             for key, price in prices.items()

@@ -53,7 +53,9 @@ class Deepgram(HostedEngine):
         connect_s: float = 5.0,
         verify: bool = True,
     ) -> None:
-        super().__init__(clock, f"deepgram/{model}", "deepgram", base_url, key_env, connect_s, verify)
+        # Nova's mixture of languages has a price of its own; Flux has a model for it.
+        priced = f"{model}-multi" if language == "multi" and model.startswith("nova-") else model
+        super().__init__(clock, f"deepgram/{priced}", "deepgram", base_url, key_env, connect_s, verify)
         self._model = model
         self._language = language
         self._keyterms = tuple(keyterms.split("|"))
