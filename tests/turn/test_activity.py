@@ -113,6 +113,24 @@ def test_two_refusals_of_the_network_take_a_start_back_and_a_yes_brings_it_again
     assert [type(event) for event in again] == [SpeechStarted]
 
 
+@pytest.mark.parametrize("behind", [0, 200, 500])
+def test_a_voice_before_people_who_talk_is_dated_to_itself(behind: int) -> None:
+    """Other voices have gaps, which are taken for the line's noise: they are far above it, all the time."""
+    activity = VoiceActivity("gate")
+    events = []
+    for n in range(120):
+        speaks = 60 <= n < 80
+        murmur = tuple(max(8, behind * share // 4) for share in (3, 4, 5, 0 if n % 6 == 0 else 4))
+        levels = (3000, 2500, 2000, 2800) if speaks else murmur
+        # The gate stays open for the others once somebody near has spoken.
+        events += activity.frame(0.02 * (n + 1), levels, (n >= 60,) * 2, None, False)
+        if events and isinstance(events[-1], SpeechStopped):
+            break
+    [(since, until)] = spans(events)
+    assert since == pytest.approx(1.2, abs=0.011)
+    assert until == pytest.approx(1.6, abs=0.011)
+
+
 def test_concealed_sound_starts_nothing() -> None:
     activity = VoiceActivity("gate")
     for n in range(20):

@@ -107,6 +107,21 @@ def test_two_short_sounds_of_one_interruption_are_one_doubt() -> None:
     assert told(play(events))[:3] == ["1.04 Ducked", "1.20 Ducked", "2.20 Interrupted (long sound)"]
 
 
+def test_a_sound_that_has_just_begun_again_does_not_end_the_doubt() -> None:
+    """ "Okay, sure" over a second, and somebody behind the caller: that is taken back a moment later."""
+    events = [
+        *ON,
+        *voice(1, 2.05, clear=0.4),
+        SpeechStarted(2.18, 2.1),
+        SpeechStopped(2.3, 2.1),
+        *OFF,
+    ]
+    assert "Interrupted" not in " ".join(told(play(events)))
+    # Where it goes on, it counts with the rest.
+    lasting = [*events[:-3], SpeechStarted(2.18, 2.1), SpeechStopped(2.9, 2.8), *OFF]
+    assert "2.38 Interrupted (long sound)" in told(play(lasting))
+
+
 def test_an_interruption_without_words_ends_in_pardon() -> None:
     events = [*ON, *voice(1, 2, clear=1.0), SpeakingStopped(2.2, 7, "…", complete=False)]
     events.sort(key=lambda e: e.at)

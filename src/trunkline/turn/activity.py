@@ -27,6 +27,13 @@ _FRAMES_TO_OPEN = 2
 _CLEAR_ABOVE_FLOOR = 4.0
 _SOUND_ABOVE_FLOOR = 2.5
 _SOUND_BELOW_PEAK = 1 / 32
+_SOUND_ABOVE_MURMUR, _MURMUR_BELOW_PEAK, _MURMUR_BELOW_ONSET = 2.0, 1 / 4, 1 / 2
+"""What goes on behind a sound is none of it. The sound is 6 dB above that; no more is asked than 12 dB below
+its own peak or, of what came before it was known, 6 dB: its peak may be yet to come."""
+_MURMUR_SLICES = 30
+"""Fewer slices say nothing of what was there before a sound."""
+_NEW_SOUND = 0.1
+"""For so long before it is known, seconds, a sound may have been there already."""
 _TONE_LEAST = 180
 """In `energy`, what is louder than this is speech: -45 dB of full scale."""
 _GAP_IN_ONSET = 4
@@ -58,6 +65,9 @@ class VoiceActivity:
         """The end of the last slice that was sound."""
         self._since: float | None = None
         self._peak = 0
+        self._murmur = 0
+        """The usual level before the sound began. People in the background have gaps, which are taken for the
+        noise floor: they are far above it."""
         self._usual = 0.0
         """The level of this caller's speech, learned."""
         # the network
@@ -139,11 +149,11 @@ class VoiceActivity:
         elif at - self._gate_at > _HANGOVER:
             self._suspect, self._owed = False, None
 
-    @property
-    def _sound_level(self) -> float:
+    def _sound_level(self, below_peak: float = _MURMUR_BELOW_PEAK) -> float:
         if self._vad == "energy":
             return _TONE_LEAST
-        return max(LEAST, self._floor.level * _SOUND_ABOVE_FLOOR, self._peak * _SOUND_BELOW_PEAK)
+        behind = min(self._murmur * _SOUND_ABOVE_MURMUR, self._peak * below_peak)
+        return max(LEAST, self._floor.level * _SOUND_ABOVE_FLOOR, self._peak * _SOUND_BELOW_PEAK, behind)
 
     def _maybe_begin(self, at: float, levels: tuple[int, ...]) -> list[VoiceEvent]:
         if self._run < _FRAMES_TO_OPEN:
@@ -163,8 +173,9 @@ class VoiceActivity:
     # --- speech --------------------------------------------------------------------------------------
 
     def _begin(self, at: float, known: float) -> list[VoiceEvent]:
-        recent = [level for start, level in self._slices if start > known - 0.1]
+        recent = [level for start, level in self._slices if start > known - _NEW_SOUND]
         self._peak = max(recent, default=0)
+        self._learn_murmur(known)
         since = self._onset(known)
         self._since, self._last = since, max(since + SLICE, min(known, at))
         self._suspect = False
@@ -174,9 +185,15 @@ class VoiceActivity:
         self._told = -1.0
         return [SpeechStarted(at=at, since=since)]
 
+    def _learn_murmur(self, known: float) -> None:
+        """What was heard between the last sound and this one, which is known at `known`."""
+        before = [level for start, level in self._slices if self._last < start <= known - _NEW_SOUND]
+        if len(before) >= _MURMUR_SLICES:
+            self._murmur = sorted(before)[len(before) // 2]
+
     def _onset(self, known: float) -> float:
         """Where the sound that is known at `known` began, looking back over short gaps."""
-        least, since, gap = self._sound_level, known, 0
+        least, since, gap = self._sound_level(_MURMUR_BELOW_ONSET), known, 0
         for start, level in reversed(self._slices):
             if start >= known:
                 continue
@@ -202,7 +219,7 @@ class VoiceActivity:
     ) -> list[VoiceEvent]:
         assert self._since is not None
         self._peak = max(self._peak, *levels)
-        least, vouched = self._sound_level, begin <= self._voice_until
+        least, vouched = self._sound_level(), begin <= self._voice_until
         for place, level in enumerate(levels):
             if level > least and (vouched or (place // 2 < len(gate) and gate[place // 2])):
                 self._last = begin + SLICE * (place + 1)
@@ -249,7 +266,7 @@ class VoiceActivity:
             if level > _TONE_LEAST:
                 self._voiced += seconds
                 self._clear += seconds
-        elif sound is not None and sound.voiced and level > self._sound_level:
+        elif sound is not None and sound.voiced and level > self._sound_level():
             self._voiced += seconds
             if sound.open and level >= max(_LOUD, self._usual * _USUAL_SHARE):
                 self._clear += seconds

@@ -53,6 +53,8 @@ class _Doubt:
     weighed: bool = False
     quiet_since: float | None = None
     """The sound stopped, and it is not settled that it was nothing."""
+    again: float = -FOREVER
+    """When sound began again after that: it may be taken back."""
 
     def settled_at(self, policy: TurnPolicy) -> float:
         """When time alone decides."""
@@ -74,7 +76,7 @@ class _Doubt:
 
     def cut_at(self, policy: TurnPolicy) -> float:
         lasting = policy.backchannel_sound if self.listening or self.hum else policy.cut_sound
-        return self.counted_from + lasting
+        return max(self.counted_from + lasting, self.again + policy.hold_unsure)
 
 
 class BargeIn:
@@ -110,7 +112,7 @@ class BargeIn:
             return []
         self._told = []
         if self._doubt is not None:
-            self._doubt.quiet_since = None
+            self._doubt.quiet_since, self._doubt.again = None, at
             return []
         assert self._generation is not None
         self._doubt = _Doubt(since, max(since, self._started))
