@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from calls.story import Says, tell
+from trunkline.audio.frame import Frame
 from trunkline.call.settings import CallSettings
-from trunkline.events import Event, TurnDecided
+from trunkline.events import Event, Final, TurnDecided
+from trunkline.lab.bench import LINES, UNBROKEN
 from trunkline.lab.bench_agent import PLAYS
 from trunkline.lab.bench_brain_play import ANSWERS, BrainPlay
+from trunkline.lab.recordings import DECODED, RATE, Recordings, encode
+from trunkline.providers.stt.fake_ear import EnergyEar
 from trunkline.scenario.actions import End, MustEnd, Say
 
 
@@ -45,6 +51,25 @@ def test_words_out_of_turn_put_nothing_out_of_step() -> None:
         lasts=30.0,
     )
     assert decided(story.of(TurnDecided)) == [("brain", True)] * 2
+
+
+def finals(line: str) -> int:
+    """How many utterances the fake recogniser makes of a recorded sentence."""
+    said = DECODED[np.frombuffer(encode(Recordings().samples(line)), np.uint8)]
+    sound = np.concatenate((said, np.zeros(RATE, np.int16))).astype("<i2")
+    ear = EnergyEar(["some words"], 0.1, 0.1, 0.1)
+    count, size = 0, RATE // 50
+    for end in range(size, len(sound) + 1, size):
+        at = end / RATE
+        ear.hear(Frame(sound[end - size : end].tobytes(), RATE, at))
+        while (due := ear.due()) is not None and due <= at:
+            count += sum(isinstance(one, Final) for one in ear.wake(due))
+    return count
+
+
+def test_what_callers_of_this_row_say_is_one_utterance_each() -> None:
+    assert [finals(line) for line in UNBROKEN] == [1, 1, 1]
+    assert max(finals(line) for line in LINES) > 1
 
 
 def test_who_is_asked_to_end_says_goodbye() -> None:

@@ -32,6 +32,9 @@ from trunkline.lab.own_figures import processor_seconds
 from trunkline.lab.recordings import Recordings
 
 LINES = ("We already have a provider.", "About twelve people.", "Wait, how much does it cost?")
+UNBROKEN = ("We already have a provider.", "I am not interested.", "Are you a robot?")
+"""Recorded sentences without a pause of 0.1 s: the fake recogniser, for which that ends an utterance, gives
+one text for each. "About twelve people" has one before a consonant, and is two answers to it."""
 REPLY = "Thank you, that is good to know. I have written it down for you, and we can go on now."
 START_LIMIT = 30.0
 ANSWER_LIMIT = 20.0
@@ -61,6 +64,8 @@ class BenchOptions:
     play: str = "model"
     """Who answers, by `bench_agent.PLAYS`: the "model", "fixed" lines of the scenario's own, or the local
     "brain", although a model leads."""
+    lines: tuple[str, ...] = LINES
+    """What callers say, of the recordings: the sound alone counts, the words are the recogniser's."""
     overlay: str = ""
     """What callers do while the agent speaks: "" interrupts every third time; "signs" and "noises" are sounds
     that must not cost it its sentence (`load_sounds.py`)."""
@@ -206,7 +211,7 @@ async def _measure_all(
     options: BenchOptions, clock: Clock, agent: _Agent, terminal: Terminal
 ) -> tuple[list[Level], str]:
     recordings = Recordings()
-    lines = [recordings.samples(line) for line in LINES]
+    lines = [recordings.samples(line) for line in options.lines]
     sounds = overlay_sounds(options.overlay, recordings)
     caller = LoadCaller(clock, agent.address, lines, sounds)
     levels: list[Level] = []

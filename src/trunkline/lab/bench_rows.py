@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from trunkline.errors import ConfigError
-from trunkline.lab.bench import REPLY, BenchOptions
+from trunkline.lab.bench import REPLY, UNBROKEN, BenchOptions
 from trunkline.lab.bench_brain_play import ANSWERS
 from trunkline.lab.bench_trial import TrialOptions
 from trunkline.lab.overtalk.cases import Kind
@@ -86,7 +86,7 @@ def _speed(one: BenchOptions, stages: BenchOptions) -> Iterator[Row]:
     yield Row("stages", "the article's stages", stages, {"answer_p50": 520.0, "answer_p95": 620.0})
     yield Row("fixed", "fixed lines", replace(stages, play="fixed"), ANSWERED_HERE)
     answers = f"{_STT}'{'|'.join(ANSWERS.values())}'"
-    brain = replace(stages, play="brain", stt=answers)
+    brain = replace(stages, play="brain", stt=answers, lines=UNBROKEN)
     yield Row("brain", "turns that the local brain decides", brain, ANSWERED_HERE)
     yield Row(
         "zero", "fakes at zero delay, 200 ms of silence", one, {"answer_p50": 225.0, "answer_p95": 240.0}

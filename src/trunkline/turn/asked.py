@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trunkline.events import Answer, Expectation
-from trunkline.turn.completeness import completeness
+from trunkline.turn.completeness import completeness, without_fillers
 from trunkline.turn.endings import ENDINGS
+from trunkline.turn.filled import filled
 from trunkline.turn.wordclasses import (
     CONJUNCTIONS,
     DETERMINERS,
@@ -70,9 +71,11 @@ def answered(text: str, asked: Expectation) -> float:
         case Answer.NUMBER | Answer.MONEY if asked.digits > 0:
             return 0.95 if count_digits(words) >= asked.digits else 0.1
         case Answer.NUMBER | Answer.MONEY if len(words) > 1 and words[-2] in TENS and words[-1] in NUMBERS:
-            return max(by_grammar, 0.8)
+            return max(by_grammar, 0.8, filled(without_fillers(words), asked.kind))
         case Answer.NUMBER | Answer.MONEY | Answer.CHOICE | Answer.YES_NO:
-            return max(by_grammar, _short(words, asked.kind))
+            return max(by_grammar, _short(words, asked.kind), filled(without_fillers(words), asked.kind))
+        case Answer.DATE:
+            return max(by_grammar, filled(without_fillers(words), asked.kind))
         case _:
             return by_grammar
 

@@ -24,6 +24,13 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def one_of(phrases: str) -> str:
+    """A regular expression's group that takes one of these phrases, written with commas between them."""
+    # The longest first: "at about" before "at".
+    each = sorted((phrase.strip() for phrase in phrases.split(",")), key=len, reverse=True)
+    return f"(?:{'|'.join(each)})"
+
+
 YES = words_of("yes yeah yep yup sure okay ok right correct exactly absolutely definitely certainly")
 NO = words_of("no nope nah never")
 FILLERS = words_of("um uh er erm eh hmm hm mm mhm ah oh well")
