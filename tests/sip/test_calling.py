@@ -7,6 +7,7 @@ import pytest
 from sip.server import HOP, Server
 from sip.wire import ANSWER, OFFER, Ids
 from trunkline.sip.digest import Credentials
+from trunkline.sip.hop import Hop
 from trunkline.sip.layer import Identity
 from trunkline.sip.message import Request
 from trunkline.sip.options import Options
@@ -188,6 +189,16 @@ def test_a_secure_call_is_not_sent_on_to_an_insecure_address() -> None:
     server.answer(invite, 302, ("Contact", "<sip:other@192.0.2.9>"))
     server.take()
     assert server.nothing_more()
+
+
+@pytest.mark.parametrize("scheme", ["sip", "sips"])
+def test_who_is_called_at_a_secure_address_gets_one_of_ours(scheme: str) -> None:
+    agent = UserAgent(Identity("us", lambda _: ("192.0.2.1", 5061)), token=Ids("t"), options=Options())
+    there = parse_uri(f"{scheme}:them@192.0.2.9;transport=tls")
+    session = agent.invite(there, Hop("tls", "192.0.2.9", 5061), 0.0, body=OFFER)
+    contact = session.invite.contact
+    assert contact is not None
+    assert (contact.uri.scheme, contact.uri.transport) == (scheme, "tls")
 
 
 def test_a_password_is_not_given_to_whomever_a_redirect_names() -> None:

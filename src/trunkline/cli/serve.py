@@ -152,6 +152,8 @@ async def _serve(settings: Settings, routing: Routing[ScenarioFile], printer: Re
         if settings.mrcp.bind:
             offered = await more.enter_async_context(open_mrcp(service, settings.mrcp))
             printer.note("offering speech resources at sip:mrcp@{}:{}".format(*offered.address))
+            if offered.tls_port:
+                printer.note(f"and over TLS at sips:mrcp@{offered.address[0]}:{offered.tls_port}")
 
         def say_that_it_stops() -> None:
             printer.note(

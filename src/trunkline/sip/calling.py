@@ -119,7 +119,7 @@ class Calling(SessionPart):
             headers.drop(name)
         headers.set("Via", session.layer.via(hop))
         headers.set("CSeq", f"{session.invite.cseq[0] + 1} INVITE")
-        headers.set("Contact", session.layer.identity.contact(hop))
+        headers.set("Contact", session.layer.identity.contact(hop, asked=str(uri)))
         session.invite = Request(headers, session.invite.body, method="INVITE", uri=str(uri))
         if hop.host not in (before.host, before.name):
             # Our password is for those whom the call was sent to, not for whomever they name.

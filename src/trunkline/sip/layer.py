@@ -42,9 +42,12 @@ class Identity:
     seen: Callable[[Hop], tuple[str, int] | None] = lambda _: None
     """By which address the other end of a hop says that it sees us, where that is not `address`."""
 
-    def contact(self, hop: Hop, user: str = "") -> str:
-        """The Contact to give to the other end of this hop; `user` in place of our own."""
+    def contact(self, hop: Hop, user: str = "", *, asked: str = "") -> str:
+        """The Contact to give to the other end of this hop; `user` in place of our own. What was `asked`
+        for at a SIPS address is to be had at one (RFC 3261 sections 8.1.1.8 and 12.1.1)."""
         host, port = self.seen(hop) or self.address(hop)
+        if hop.transport == "tls" and asked[:5].lower() == "sips:":
+            return f"<sips:{user or self.user}@{host_text(host)}:{port}>"
         transport = "" if hop.transport == "udp" else f";transport={hop.transport}"
         return f"<sip:{user or self.user}@{host_text(host)}:{port}{transport}>"
 

@@ -54,7 +54,8 @@ class Referrals(SessionPart):
         self._first = self._first or self._asked
         self._silent = (request.headers.get("Refer-Sub") or "").strip().lower() == "false"
         response = session.response(request, 202)
-        response.headers.add("Contact", session.layer.identity.contact(session.hop))
+        contact = session.layer.identity.contact(session.hop, asked=session.invite.uri)
+        response.headers.add("Contact", contact)
         if self._silent:
             response.headers.add("Refer-Sub", "false")
         transaction.respond(response, at)
@@ -87,7 +88,8 @@ class Referrals(SessionPart):
             return
         event = "refer" if asked == self._first else f"refer;id={asked}"
         state = "terminated;reason=noresource" if final else f"active;expires={_EXPIRES}"
-        request.headers.add("Contact", session.layer.identity.contact(session.hop))
+        contact = session.layer.identity.contact(session.hop, asked=session.invite.uri)
+        request.headers.add("Contact", contact)
         request.headers.add("Event", event)
         request.headers.add("Subscription-State", state)
         request.headers.add("Content-Type", "message/sipfrag;version=2.0")

@@ -168,7 +168,8 @@ class Registration:
         self._asking.ask(request, self.hop, heard, at, seq=self._next_seq)
 
     def _contact(self) -> str:
-        return self._layer.identity.contact(self.hop, self.account.address.user)
+        account = self.account
+        return self._layer.identity.contact(self.hop, account.address.user, asked=str(account.registrar))
 
     def _answered(self, response: Response, asked: int, at: float) -> None:
         self._asked = False

@@ -458,7 +458,7 @@ class Session:
     def dress(self, message: Message, body: bytes, hop: Hop) -> None:
         """Contact, what we can do, and the body."""
         headers = message.headers
-        headers.add("Contact", self.layer.identity.contact(hop))
+        headers.add("Contact", self.layer.identity.contact(hop, asked=self.invite.uri))
         headers.add("Allow", ALLOW)
         headers.add("Supported", ", ".join(self.options.extensions))
         headers.add("User-Agent" if isinstance(message, Request) else "Server", self.layer.identity.software)

@@ -88,18 +88,6 @@ class AnsweringMachine:
         self._menu_at: float | None = None
         self._beep: ToneHeard | None = None
         self._cng_at: float | None = None
-        self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            CallStarted: self._call_started,
-            CallRinging: self._call_rings,
-            EarlyWords: self._words_while_it_rang,
-            CallAnswered: self._call_answered,
-            SpeechStarted: self._sound_began,
-            SpeechStopped: self._sound_ended,
-            Partial: self._words,
-            Final: self._words,
-            ToneHeard: self._tone,
-            SpeakingStarted: self._agent_speaks,
-        }
 
     @property
     def listening(self) -> bool:
@@ -108,9 +96,9 @@ class AnsweringMachine:
 
     def handle(self, event: Event) -> list[Event]:
         """Take what happened; give what is known from it."""
-        handler = self._handlers.get(type(event))
+        handler = _HANDLERS.get(type(event))
         if handler is not None and (self._open or isinstance(event, CallStarted)):
-            handler(event)
+            handler(self, event)
         return self._decide(event.at) if self.listening else []
 
     def deadline(self) -> float:
@@ -321,3 +309,18 @@ class AnsweringMachine:
     def _strongest(self, *, machine: bool) -> str:
         sign = 1 if machine else -1
         return max(self._evidence, key=lambda name: sign * self._evidence[name])
+
+
+_HANDLERS: dict[type[Event], Callable[[AnsweringMachine, Any], None]] = {
+    CallStarted: AnsweringMachine._call_started,
+    CallRinging: AnsweringMachine._call_rings,
+    EarlyWords: AnsweringMachine._words_while_it_rang,
+    CallAnswered: AnsweringMachine._call_answered,
+    SpeechStarted: AnsweringMachine._sound_began,
+    SpeechStopped: AnsweringMachine._sound_ended,
+    Partial: AnsweringMachine._words,
+    Final: AnsweringMachine._words,
+    ToneHeard: AnsweringMachine._tone,
+    SpeakingStarted: AnsweringMachine._agent_speaks,
+}
+"""One table for all calls: one of a call's own methods would hold the call after its end."""

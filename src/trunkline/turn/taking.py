@@ -74,28 +74,6 @@ class TurnTaking(Turns):
         """A backchannel over the agent, and when: it may turn out to answer the question."""
         self._preparing: dict[int, None] = {}
         """Answers that were begun and are not audible yet."""
-        self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            SpeechStarted: self._speech_started,
-            SpeechWeighed: self._speech_weighed,
-            SpeechStopped: self._speech_stopped,
-            Partial: self._words,
-            Final: self._words,
-            EngineEndOfTurn: self._engine_end,
-            SoundedEnd: self._sounded_end,
-            Dtmf: self._key,
-            Expecting: self._expecting,
-            SpeakingStarted: self._agent_started,
-            SpeakingStopped: self._agent_stopped,
-            SynthesisStarted: self._synthesis,
-            GenerationStarted: self._generation_started,
-            GenerationDone: self._generation_done,
-            GenerationDropped: self._generation_dropped,
-            CallAnswered: self._answered,
-            TransferStarted: self._handing_over,
-            TransferDone: self._handed_over,
-            HoldStarted: self._on_hold,
-            HoldEnded: self._off_hold,
-        }
 
     @property
     def turn(self) -> int:
@@ -117,9 +95,9 @@ class TurnTaking(Turns):
         if not self._begun:
             self._begun = True
             self._patience.preparing(event.at)
-        handler = self._handlers.get(type(event))
+        handler = _HANDLERS.get(type(event))
         if handler is not None:
-            handler(event)
+            handler(self, event)
         self._decide(event.at)
         self._out += self._machine.handle(event)
         return self._out
@@ -393,3 +371,28 @@ def _spoken(event: Partial | Final) -> tuple[float, float]:
     if not event.words:
         return event.at, event.at
     return min(event.words[0].start, event.at), min(event.words[-1].end, event.at)
+
+
+_HANDLERS: dict[type[Event], Callable[[TurnTaking, Any], None]] = {
+    SpeechStarted: TurnTaking._speech_started,
+    SpeechWeighed: TurnTaking._speech_weighed,
+    SpeechStopped: TurnTaking._speech_stopped,
+    Partial: TurnTaking._words,
+    Final: TurnTaking._words,
+    EngineEndOfTurn: TurnTaking._engine_end,
+    SoundedEnd: TurnTaking._sounded_end,
+    Dtmf: TurnTaking._key,
+    Expecting: TurnTaking._expecting,
+    SpeakingStarted: TurnTaking._agent_started,
+    SpeakingStopped: TurnTaking._agent_stopped,
+    SynthesisStarted: TurnTaking._synthesis,
+    GenerationStarted: TurnTaking._generation_started,
+    GenerationDone: TurnTaking._generation_done,
+    GenerationDropped: TurnTaking._generation_dropped,
+    CallAnswered: TurnTaking._answered,
+    TransferStarted: TurnTaking._handing_over,
+    TransferDone: TurnTaking._handed_over,
+    HoldStarted: TurnTaking._on_hold,
+    HoldEnded: TurnTaking._off_hold,
+}
+"""One table for all calls: one of a call's own methods would hold the call after its end."""
