@@ -41,7 +41,7 @@ from trunkline.scenario.actions import (
     Transfer,
     TransferEnded,
 )
-from trunkline.turn.wording import same_words
+from trunkline.turn.courtesy import adds_nothing
 
 FinalePlayer = Callable[[Transfer | End], Awaitable[None]]
 
@@ -84,7 +84,7 @@ class Thinker:
         if not self._tools.settings.speculate or self._ending or self._busy():
             return
         if self._draft is not None:
-            if same_words(_words_of(self._draft), event.text):
+            if adds_nothing(_words_of(self._draft), event.text):
                 return
             self._drop_draft("the words changed")
         self._turn = event.turn
@@ -112,7 +112,7 @@ class Thinker:
         draft, self._draft = self._draft, None
         if draft is not None:
             usable = not event.garbled and not event.keys and draft.turn == event.turn
-            if usable and draft.before is self.state and same_words(_words_of(draft), event.text):
+            if usable and draft.before is self.state and adds_nothing(_words_of(draft), event.text):
                 self._adopt(draft)
                 return
             self._stop(draft, "the words changed")

@@ -45,6 +45,7 @@ from trunkline.events import (
 from trunkline.turn.answering_machine import AnsweringMachine
 from trunkline.turn.backchannel import is_backchannel
 from trunkline.turn.callers_turn import FOREVER
+from trunkline.turn.courtesy import adds_nothing
 from trunkline.turn.echo import OwnWords
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.turns import Phase, Turns
@@ -221,7 +222,7 @@ class TurnTaking(Turns):
             self._resume(event.at)
         elif self._phase is Phase.IDLE:
             self._open_by_words(event)
-        elif now.likely is not None and not same_words(now.text, now.likely):
+        elif now.likely is not None and not adds_nothing(now.likely, now.text):
             now.likely = None
             self._out.append(TurnResumed(at=event.at, turn=self._turn))
         if not now.sounded and not self._is_speaking:
