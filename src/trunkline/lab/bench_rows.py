@@ -20,12 +20,10 @@ WHOLE = (
     "I would like to know what it costs per month",
     "can you call me again tomorrow",
 )
-POLITE = (
-    "can you call me again tomorrow please",
-    "we have one already thank you",
-    "I would like to know what it costs per month please",
-)
-"""Their last words cannot change the answer."""
+POLITE = ("can you call tomorrow please", "how does it work please", "call me on Monday please")
+"""Their last words cannot change the answer. Each is as long as `POLITE_SOUND`, a word in 0.3 s: the fake
+recogniser gives the others while the last one is spoken."""
+POLITE_SOUND = UNBROKEN[:1]
 _STT = "fake,delay_ms=100,partial_ms=100,text="
 STAGES_STT = f"{_STT}'{'|'.join(WHOLE)}'"
 STAGES_LLM = f"fake,delay_ms=200,tokens_per_s=100,reply='{REPLY}'"
@@ -90,7 +88,7 @@ def suite(name: str, calls: int, seconds: float, core: int | None, cases: int = 
 
 def _speed(one: BenchOptions, stages: BenchOptions) -> Iterator[Row]:
     yield Row("stages", "the article's stages", stages, {"answer_p50": 520.0, "answer_p95": 620.0})
-    polite = replace(stages, stt=f"{_STT}'{'|'.join(POLITE)}'", lines=UNBROKEN)
+    polite = replace(stages, stt=f"{_STT}'{'|'.join(POLITE)}'", lines=POLITE_SOUND)
     yield Row("polite", "the article's stages, a courtesy at the end", polite, {"answer_p50": 400.0})
     yield Row("fixed", "fixed lines", replace(stages, play="fixed"), ANSWERED_HERE)
     answers = f"{_STT}'{'|'.join(ANSWERS.values())}'"
