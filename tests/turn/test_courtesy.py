@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.turn.alike import same_words
 from trunkline.turn.courtesy import adds_nothing
-from trunkline.turn.wording import same_words
 
 ASKED = "I need a table for twelve"
 
@@ -43,3 +43,8 @@ def test_the_same_words_add_nothing_and_shorter_ones_never_do(one: str, other: s
     assert adds_nothing(one, one)
     if adds_nothing(one, other) and not same_words(one, other):
         assert not adds_nothing(other, one)
+
+
+def test_a_number_in_digits_is_the_one_in_words() -> None:
+    assert adds_nothing("a table for twelve", "A table for 12, please.")
+    assert not adds_nothing("a table for twenty", "A table for 25, please.")

@@ -131,6 +131,22 @@ def test_a_final_that_says_the_same_changes_nothing() -> None:
     assert kinds(told(play(events, PLAIN, until=6))).count("TurnEnded") == 1
 
 
+def test_a_final_that_writes_the_same_otherwise_changes_nothing() -> None:
+    said, written = "I'm sure it's twenty five dollars", "I am sure it is $25."
+    events = story(agent(0, 2), sound(3, 4), Partial(3.9, said), Final(5.2, written))
+    assert kinds(told(play(events, PLAIN, until=6))) == ["TurnStarted", "TurnLikely", "TurnEnded"]
+    late = story(
+        agent(0, 2),
+        sound(3, 4),
+        Partial(3.9, said),
+        agent(5.2, 7),
+        Final(6, written),
+        sound(8, 9),
+        Final(9.1, "yes"),
+    )
+    assert told(play(late, PLAIN, until=12))[-1] == "9.20 TurnEnded 2 'yes' (silence)"
+
+
 def test_a_final_that_comes_while_the_agent_answers_is_said_with_the_next_turn() -> None:
     events = story(
         agent(0, 2),

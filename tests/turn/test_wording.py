@@ -6,6 +6,7 @@ import pytest
 
 from trunkline.errors import ConfigError
 from trunkline.events import Answer, Expectation
+from trunkline.turn.alike import same_words
 from trunkline.turn.asked import answered
 from trunkline.turn.backchannel import is_backchannel
 from trunkline.turn.completeness import completeness
@@ -13,7 +14,7 @@ from trunkline.turn.echo import OwnWords
 from trunkline.turn.end_of_turn import silence_wanted
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.rhythm import Rhythm
-from trunkline.turn.wording import count_digits, plain_words, same_words
+from trunkline.turn.wording import count_digits, plain_words
 
 
 @pytest.mark.parametrize(

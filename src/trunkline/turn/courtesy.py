@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
+from trunkline.turn.alike import alike
 from trunkline.turn.backchannel import is_backchannel
-from trunkline.turn.wording import one_of, plain_words
+from trunkline.turn.wording import one_of
 
 _THANKS = r"(?:thanks|thank(?: you)?)(?: (?:very|so|a)(?: (?:much|lot))?)?"
 """Also where its last word is still to come."""
@@ -17,13 +18,12 @@ _SMALL = one_of("please, cheers, sir, madam, ma'am, um, uh, er, erm")
 _COURTESY = re.compile(rf"(?: (?:{_THANKS}|{_SMALL}))*")
 
 
-
 def adds_nothing(before: str, after: str) -> bool:
     """Whether `after` is `before`, with nothing but courtesies and fillers behind it.
 
     Behind a mere "okay" a "thank you" may be the end of the talk: there nothing may follow.
     """
-    first, whole = " ".join(plain_words(before)), " ".join(plain_words(after))
+    first, whole = alike(before), alike(after)
     if first == whole:
         return True
     if not first or is_backchannel(before) or not whole.startswith(first):

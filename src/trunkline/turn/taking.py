@@ -42,6 +42,7 @@ from trunkline.events import (
     TransferStarted,
     TurnResumed,
 )
+from trunkline.turn.alike import same_words
 from trunkline.turn.answering_machine import AnsweringMachine
 from trunkline.turn.backchannel import is_backchannel
 from trunkline.turn.callers_turn import FOREVER
@@ -49,7 +50,6 @@ from trunkline.turn.courtesy import adds_nothing
 from trunkline.turn.echo import OwnWords
 from trunkline.turn.policy import TurnPolicy
 from trunkline.turn.turns import Phase, Turns
-from trunkline.turn.wording import same_words
 
 _FORGET_NOISE = 1.0
 """Noises further apart than this do not add up to speech, seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.events import Final, Partial
+from trunkline.turn.alike import alike
 from trunkline.turn.wording import plain_words
 
 _SLACK = 0.02
@@ -79,6 +80,8 @@ class Transcript:
         else: words may be doubled then, but never lost.
         """
         words = plain_words(text)
+        if self._spent and alike(" ".join(self._spent)) == alike(text):
+            return ""
         if self._spent and words[: len(self._spent)] == self._spent:
             rest = text.split()
             return (

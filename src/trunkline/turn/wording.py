@@ -14,11 +14,6 @@ def plain_words(text: str) -> list[str]:
     return [word.lower().replace("’", "'") for word in _WORD.findall(text[-LONGEST_TEXT:])]
 
 
-def same_words(one: str, other: str) -> bool:
-    """Whether two texts differ in nothing but case and punctuation."""
-    return plain_words(one) == plain_words(other)
-
-
 def words_of(text: str) -> frozenset[str]:
     """A closed set of words, written as a line of text."""
     return frozenset(text.split())
