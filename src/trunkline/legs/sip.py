@@ -178,13 +178,15 @@ class SipService:
         caller: str = "",
         variables: Mapping[str, str] | None = None,
         credentials: tuple[Credentials, ...] = (),
+        elsewhere: bool = False,
     ) -> SipLeg:
         """Call `uri`: an address, or a number where there are trunks. Returns once the INVITE is sent; the
         leg's `answer()` waits for the outcome. Where one trunk is out of order the leg tries the next.
 
         `caller`: an address (`sip:…`, `"Name" <sip:…>`), a number, or a name to show; "anonymous": none
         is shown. `variables` go along as X- headers, `user_to_user` as User-to-User; `credentials` answer
-        challenges, all through the call. Raises
+        challenges, all through the call. `elsewhere`: whoever asks will call somewhere else where this comes
+        to nothing, so that silence is not waited out. Raises
         `ParseError` for what is no address, `CallNotTaken` where it cannot be reached or the service
         closes, `MediaError` where no media port is free.
         """
@@ -200,12 +202,13 @@ class SipService:
         media = await self._ports.open(attempts[0].hop)
         terms = self._ports.terms(attempts[0].hop, media)
 
-        def invite_next() -> Session | None:
+        def invite_next(before: Attempt | None = None) -> Session | None:
             while attempts:
                 attempt = attempts.popleft()
-                if self._trunking.take(attempt):
+                if self._trunking.take(attempt, before):
+                    more = elsewhere or bool(attempts)
                     try:
-                        return self._invite(attempt, terms.offer(), headers, more=bool(attempts))
+                        return self._invite(attempt, terms.offer(), headers, more=more)
                     except SipError:
                         self._trunking.give_back(attempt)
                         raise
@@ -226,7 +229,7 @@ class SipService:
         def another_way(error: CallNotTaken) -> Session | None:
             if (attempt := self._attempts.get(leg.session)) is not None:
                 self._trunking.failed(attempt, error, attempts)
-            session = None if self._closing or self._endpoint.agent.draining else invite_next()
+            session = None if self._closing or self._endpoint.agent.draining else invite_next(attempt)
             if session is not None:
                 self._legs[session] = leg
             return session

@@ -284,8 +284,11 @@ class SipLeg:
 
     def _rang_long_enough(self) -> None:
         if not self._answered and not self.ended:
-            what = f"nobody answered within {self._ring_timeout:g} s"
-            self._refused = CallNotTaken(Why.NO_ANSWER, what)
+            within = f"within {self._ring_timeout:g} s"
+            if self._session.phase is Phase.CALLING:  # Not even a 100: the trunk is silent, and not a person.
+                self._refused = CallNotTaken(Why.NOT_REACHABLE, f"nothing came from there {within}")
+            else:
+                self._refused = CallNotTaken(Why.NO_ANSWER, f"nobody answered {within}")
             self._deliver(HungUp(self._clock.now(), "no answer"))
             self._hang_up("no answer")
 
