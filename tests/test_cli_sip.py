@@ -154,6 +154,18 @@ def test_giving_up_before_the_registrar_answered_is_told(tmp_path: Path, registr
     assert f"it was never registered (no answer yet). `trunkline sip doctor sip:127.0.0.1:{port}`" in err
 
 
+def test_giving_up_tells_why_the_registrar_could_not_be_had(tmp_path: Path) -> None:
+    with trunkline(
+        "sip", "register", "sip:127.0.0.1:1;transport=tcp", "bob", "x", folder=tmp_path
+    ) as register:
+        assert register.stdout is not None
+        assert register.stdout.readline().startswith("not registered: not reachable; again in ")
+        register.send_signal(signal.SIGTERM)
+        out, err = register.communicate(timeout=LIMIT)
+    assert (register.returncode, out) == (4, "")
+    assert "it was never registered (not reachable)" in err
+
+
 def test_a_registrar_that_refuses_is_told(tmp_path: Path, registrar: socket.socket) -> None:
     port = registrar.getsockname()[1]
     arguments = "sip", "register", f"sip:127.0.0.1:{port}", "bob", "wrong"

@@ -278,10 +278,11 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
             case Standing.REGISTERED:
                 typer.echo(f"registered {address} for {news.granted} s ({news.contacts} places in all)")
             case Standing.FAILED:
-                typer.echo(
-                    f"not registered: {news.status or ''} {news.reason}; again in {news.again_in:.0f} s"
-                )
-            case Standing.ENDED:
+                why = f"{news.status or ''} {news.reason}".strip()
+                if not news.status and registrar.transport == "tls" and endpoint.distrusted:
+                    why += f", for its certificate does not convince ({endpoint.distrusted})"
+                typer.echo(f"not registered: {why}; again in {news.again_in:.0f} s")
+            case Standing.ENDED if registered:
                 typer.echo("unregistered")
         sys.stdout.flush()
 
@@ -297,10 +298,11 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
             if last and last[0].standing is Standing.FAILED and 400 <= last[0].status < 500:
                 raise SipError(f"the registrar refuses: {last[0].status} {last[0].reason}", where=uri)
             await stop.wait()
+            failed = last[0] if last else None
             registration.stop(clock.now())
             endpoint.settle()
             if not registered:
-                why = f"{last[0].status or ''} {last[0].reason}".strip() if last else "no answer yet"
+                why = f"{failed.status or ''} {failed.reason}".strip() if failed else "no answer yet"
                 hint = f"`trunkline sip doctor {registrar}` looks for the reason"
                 raise SipError(f"it was never registered ({why})", where=uri, hint=hint)
             async with asyncio.timeout(40):

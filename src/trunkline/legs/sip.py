@@ -236,6 +236,9 @@ class SipService:
         def another_way(error: CallNotTaken) -> Session | None:
             if (attempt := self._attempts.get(leg.session)) is not None:
                 self._trunking.failed(attempt, error, attempts)
+                doubt = self._endpoint.distrusted if attempt.hop.transport == "tls" else ""
+                if doubt and error.why is Why.NOT_REACHABLE:
+                    error.what += f": its certificate does not convince ({doubt})"
             begun = None if self._closing or self._endpoint.agent.draining else invite_next(attempt)
             if begun is None:
                 return None
