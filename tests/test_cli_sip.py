@@ -13,6 +13,7 @@ import pytest
 from legs.test_sip_trunking import exchange
 from test_cli_calls import LIMIT, serving, trunkline
 from trunkline.cli.sip import _dial
+from trunkline.legs import sip
 from trunkline.legs.sip_settings import SipSettings
 from trunkline.sip.message import Request, Response, respond
 from trunkline.sip.parse import parse_message
@@ -67,6 +68,41 @@ async def test_the_cause_of_the_telephone_network_is_told(
         assert (found.result, found.status, found.cause) == (result, status, cause)
 
 
+async def test_a_trunk_that_says_nothing_is_not_waited_out_where_there_is_a_second(
+    registrar: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sip, "REPLY_WITHIN", 0.2)
+    silent = "sip:a@{}:{}".format(*registrar.getsockname())
+    async with exchange(486) as trunk:
+        settings = SipSettings(bind="udp:127.0.0.1:0")
+        targets = [silent, f"sip:b@{trunk.server}"]
+        found = await _dial(settings, targets, "", ("", ""), None, "")
+    assert (found.result, found.target) == ("busy", targets[1])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("sip", "dial", "{there}", "--refer", "to nobody"),
+        ("sip", "dial", "{there}", "--second-trunk", "nobody"),
+        ("sip", "register", "{there}", "", "zanzibar"),
+        ("sip", "register", "tel:+4930", "bob", "zanzibar"),
+    ],
+    ids=["refer", "second trunk", "no user", "a number"],
+)
+def test_what_cannot_be_is_told_before_anything_is_sent(
+    wrong: tuple[str, ...], tmp_path: Path, registrar: socket.socket
+) -> None:
+    there = f"sip:127.0.0.1:{registrar.getsockname()[1]}"
+    with trunkline(*(one.format(there=there) for one in wrong), folder=tmp_path) as process:
+        out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith(("trunkline: sip: ", "trunkline: an address"))
+    registrar.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        registrar.recv(1)
+
+
 @pytest.fixture
 def registrar() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -116,6 +152,18 @@ def test_giving_up_before_the_registrar_answered_is_told(tmp_path: Path, registr
         _, err = register.communicate(timeout=LIMIT)
     assert register.returncode == 4
     assert f"it was never registered (no answer yet). `trunkline sip doctor sip:127.0.0.1:{port}`" in err
+
+
+def test_giving_up_tells_why_the_registrar_could_not_be_had(tmp_path: Path) -> None:
+    with trunkline(
+        "sip", "register", "sip:127.0.0.1:1;transport=tcp", "bob", "x", folder=tmp_path
+    ) as register:
+        assert register.stdout is not None
+        assert register.stdout.readline().startswith("not registered: not reachable; again in ")
+        register.send_signal(signal.SIGTERM)
+        out, err = register.communicate(timeout=LIMIT)
+    assert (register.returncode, out) == (4, "")
+    assert "it was never registered (not reachable)" in err
 
 
 def test_a_registrar_that_refuses_is_told(tmp_path: Path, registrar: socket.socket) -> None:

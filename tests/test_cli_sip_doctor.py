@@ -33,5 +33,7 @@ def test_an_echo_is_well_and_a_trunk_nobody_listens_at_is_not(tmp_path: Path) ->
     status, out, err = doctor(tmp_path, "gone")
     assert (status, "Nobody listens at 127.0.0.1:1 over TCP" in out) == (4, True)
     assert "zanzibar" not in out + err
+    status, out, err = doctor(tmp_path, "gone", "--echo", "nobody")
+    assert (status, out, "'nobody'" in err) == (2, "", True)
     status, out, err = doctor(tmp_path, "nosuch")
     assert (status, "There are: gone" in err) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -124,6 +125,7 @@ async def test_nobody_answers_within_the_ring_time() -> None:
     async with two_phones(first=short) as (one, two):
         calling = await one.dial(address(two))
         called = await next_call(two)
+        assert isinstance(await anext(aiter(calling.events())), CallRinging)
         # Its time is up: brought about by hand, so that a slow machine does not end it before it rings.
         limit = calling._ring_limit
         assert 60.0 < limit.when() - asyncio.get_running_loop().time() <= 120.0
@@ -135,6 +137,17 @@ async def test_nobody_answers_within_the_ring_time() -> None:
         assert [type(event) for event in await all_events(called)] == [HungUp]
         with pytest.raises(CallRefused):
             await called.answer()
+
+
+async def test_silence_for_the_ring_time_is_a_trunk_and_not_a_person() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        short = SipSettings(bind="udp:127.0.0.1:0", ring_timeout=0.1)
+        async with two_phones(first=short) as (one, _):
+            calling = await one.dial("sip:two@{}:{}".format(*silent.getsockname()))
+            with pytest.raises(CallNotTaken, match="nothing came") as caught:
+                await calling.answer()
+            assert caught.value.why is Why.NOT_REACHABLE
 
 
 async def test_the_called_end_hangs_up() -> None:

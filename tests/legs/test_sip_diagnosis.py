@@ -127,6 +127,11 @@ SICK: dict[str, tuple[dict[str, object], Part, str]] = {
         Part.SOUND,
         "probably do not arrive at 203.0.113.6:5000",
     ),
+    "they hear us and are silent": (
+        {"own_share": 0.0, "level_dbfs": -90.0, "remote_loss": 0.0},
+        Part.SOUND,
+        "our packets arrive at 203.0.113.6:5000, and silence comes back",
+    ),
     "something else comes": (
         {"own_share": 0.1, "remote_loss": 1.0},
         Part.SOUND,

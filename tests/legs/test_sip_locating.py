@@ -93,6 +93,20 @@ async def test_a_server_that_says_503_sends_the_call_to_the_next(place: str) -> 
         assert invites(broken) == 1
 
 
+@pytest.mark.parametrize("limit", [{"max_calls": 1}, {"calls_per_second": 0.5}], ids=["calls", "rate"])
+async def test_a_call_that_goes_on_at_its_trunks_next_server_is_one_call(
+    limit: dict[str, float], place: str
+) -> None:
+    async with exchange(503) as broken:
+        ports = port_of(broken.server), port_of(place)
+        async with (
+            name_server(zone(*ports)) as names,
+            two_phones(by_name(names.address, **limit), second(place)) as (one, two),
+        ):
+            await call(one, two)
+        assert invites(broken) == 1
+
+
 @pytest.mark.parametrize(("status", "why"), [(403, Why.REJECTED_BY_TRUNK), (486, Why.BUSY)])
 async def test_what_one_server_refuses_the_others_are_not_asked(status: int, why: Why) -> None:
     async with exchange(status) as first, exchange(status) as other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -110,6 +111,28 @@ async def test_one_service_on_both_families() -> None:
         await all_events(calling)
 
 
+@ipv6
+async def test_a_call_that_goes_on_by_the_other_family_has_its_media_there() -> None:
+    six = SipSettings(bind="udp:[::1]:0", user="six")
+    async with exchange(503) as broken, two_phones(second=six) as (_, called_at):
+        trunks = (
+            Trunk("four", server=broken.server),
+            Trunk("six", server=f"[::1]:{called_at.address[1]}", priority=1),
+        )
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+            udp.bind(("::1", 0))
+            port = udp.getsockname()[1]
+        both = SipSettings(bind="udp:127.0.0.1:0", bind_also=f"udp:[::1]:{port}", trunks=trunks)
+        async with two_phones(both) as (one, _):
+            calling = await one.dial("+1555")
+            called = await next_call(called_at)
+            assert b"c=IN IP4 127.0.0.1\r\n" in broken.seen[0].body
+            assert b"c=IN IP6 ::1\r\n" in called.session.invite.body
+            await talk(calling, called)
+            await called.hang_up()
+            await all_events(calling)
+
+
 async def test_who_has_no_address_of_a_family_is_told_so() -> None:
     async with two_phones() as (one, _):
         with pytest.raises(CallNotTaken, match="IPv6 address, and this end has none"):
@@ -161,6 +184,28 @@ async def test_those_on_our_side_of_the_nat_are_told_our_own_address() -> None:
         assert parse_sdp(invite.body).host == "127.0.0.1"
         assert one._endpoint.local_host(FAR) == "198.51.100.1"
         await calling.hang_up()
+
+
+async def test_each_trunk_is_told_the_address_by_which_it_reaches_us(place: str) -> None:
+    """One of them is on our side of the NAT; the call goes on with the other."""
+    async with exchange(503) as near:
+        trunks = Trunk("near", server=near.server), Trunk("far", server=place, priority=1)
+        host, port = place.split(":")
+        far = replace(trunks[1], server=f"127.0.0.2:{port}")
+        settings = SipSettings(
+            bind="udp:127.0.0.1:0",
+            advertised_host="127.0.0.1",
+            advertised_media_host="192.0.2.1",
+            local_networks=(f"{host}/32",),
+            trunks=(trunks[0], far),
+        )
+        async with two_phones(settings, SipSettings(bind=f"udp:127.0.0.2:{port}", user="two")) as (one, two):
+            calling = await one.dial("+1555")
+            called = await next_call(two)
+            assert b"c=IN IP4 127.0.0.1\r\n" in near.seen[0].body
+            assert b"c=IN IP4 192.0.2.1\r\n" in called.session.invite.body
+            await calling.hang_up()
+            await all_events(called)
 
 
 async def test_an_outside_address_of_the_other_family_is_not_told() -> None:

@@ -172,6 +172,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_believed(certificate
             async with asyncio.timeout(LIMIT):
                 await calling.answer()
         assert caught.value.why is Why.NOT_REACHABLE
+        assert "its certificate does not convince (127.0.0.1: " in caught.value.what
 
 
 async def test_tls_without_a_certificate_is_told() -> None:

@@ -105,6 +105,22 @@ def test_options_in_the_call_tells_what_we_can() -> None:
     assert {"100rel", "timer", "replaces"} == set(response.headers.items("Supported"))
 
 
+def test_options_are_answered_as_a_call_would_be() -> None:
+    server, session = call_up()
+    assert session.dialog is not None
+    tag = f";tag={session.dialog.local_tag}".encode()
+    asked = [theirs(session, "OPTIONS", count).replace(tag, b"") for count in range(1, 5)]
+    asked = [data.replace(b"branch=", b"branch=z9hG4bKo%d" % n) for n, data in enumerate(asked)]
+    assert server.ask(asked[0]).status == 200
+    server.agent.draining = True
+    assert server.ask(asked[1]).status == 503
+    server.agent.draining = False
+    server.agent._most_calls = 1
+    assert server.ask(asked[2]).status == 503
+    server.agent.accepts, server.agent.refused_with = lambda _: False, 480
+    assert server.ask(asked[3]).status == 480
+
+
 def test_a_reinvite_without_sdp_asks_for_ours() -> None:
     server, session = call_up()
     server.agent.receive(theirs(session, "INVITE", 1), HOP, 1.0)

@@ -100,6 +100,7 @@ def dial(
         raise typer.BadParameter("it is not of the form USER:PASSWORD", param_hint="--auth")
     targets = [uri, second_trunk] if second_trunk else [uri]
     settings = with_log(loaded.settings).sip
+    _check(settings, targets, refer)
     result = run(_dial(settings, targets, caller, (user, password), hangup_after, refer))
     if as_json:
         typer.echo(json.dumps(asdict(result)))
@@ -107,6 +108,19 @@ def dial(
         typer.echo("; ".join(f"{name}: {value}" for name, value in asdict(result).items() if value))
     if not result.good:
         raise typer.Exit(ExitStatus.OTHERWISE)
+
+
+def _check(settings: SipSettings, targets: list[str], refer: str) -> None:
+    """What cannot be called is told before anybody's phone rings. Raises `ParseError`."""
+    from trunkline.legs.sip_transfer import address_or_number
+    from trunkline.legs.sip_trunk import number_in
+    from trunkline.sip.uri import parse_uri
+
+    for target in targets:
+        if not (settings.trunks and number_in(target)):
+            parse_uri(target)
+    if refer:
+        address_or_number(refer)
 
 
 async def _dial(
@@ -132,10 +146,11 @@ async def _dial(
     try:
         service = await SipService.open(settings, clock, pacer)
         try:
-            for target in targets:
+            for place, target in enumerate(targets, start=1):
                 result = DialResult(target=target)
+                more = place < len(targets)
                 try:
-                    leg = await service.dial(target, caller=caller, credentials=credentials)
+                    leg = await service.dial(target, caller=caller, credentials=credentials, elsewhere=more)
                     await _hold(leg, result, hangup_after, refer)
                 except CallNotTaken as refused:
                     result.result, result.status, result.what = refused.why, refused.status, refused.what
@@ -236,7 +251,7 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
 
     from trunkline.cli.running import stopped_by_signals
     from trunkline.clock import SystemClock
-    from trunkline.errors import SipError
+    from trunkline.errors import ParseError, SipError
     from trunkline.legs.sip import open_endpoint
     from trunkline.legs.sip_trace import trace_of
     from trunkline.sip.digest import Credentials
@@ -244,6 +259,10 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
     from trunkline.sip.uri import escape_user, parse_uri
 
     registrar = replace(parse_uri(uri), user="").without_headers()
+    if registrar.scheme not in ("sip", "sips"):
+        raise ParseError(f"{uri!r} is no registrar's address: sip:HOST[:PORT]", where="sip")
+    if not user:
+        raise ParseError("nobody is to be registered: the user is empty", where="sip")
     address = replace(registrar, user=escape_user(user), params={})
     clock = SystemClock()
     changed = asyncio.Event()
@@ -259,10 +278,11 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
             case Standing.REGISTERED:
                 typer.echo(f"registered {address} for {news.granted} s ({news.contacts} places in all)")
             case Standing.FAILED:
-                typer.echo(
-                    f"not registered: {news.status or ''} {news.reason}; again in {news.again_in:.0f} s"
-                )
-            case Standing.ENDED:
+                why = f"{news.status or ''} {news.reason}".strip()
+                if not news.status and registrar.transport == "tls" and endpoint.distrusted:
+                    why += f", for its certificate does not convince ({endpoint.distrusted})"
+                typer.echo(f"not registered: {why}; again in {news.again_in:.0f} s")
+            case Standing.ENDED if registered:
                 typer.echo("unregistered")
         sys.stdout.flush()
 
@@ -278,10 +298,11 @@ async def _register(settings: SipSettings, uri: str, user: str, password: str, e
             if last and last[0].standing is Standing.FAILED and 400 <= last[0].status < 500:
                 raise SipError(f"the registrar refuses: {last[0].status} {last[0].reason}", where=uri)
             await stop.wait()
+            failed = last[0] if last else None
             registration.stop(clock.now())
             endpoint.settle()
             if not registered:
-                why = f"{last[0].status or ''} {last[0].reason}".strip() if last else "no answer yet"
+                why = f"{failed.status or ''} {failed.reason}".strip() if failed else "no answer yet"
                 hint = f"`trunkline sip doctor {registrar}` looks for the reason"
                 raise SipError(f"it was never registered ({why})", where=uri, hint=hint)
             async with asyncio.timeout(40):

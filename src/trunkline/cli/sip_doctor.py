@@ -54,12 +54,16 @@ def examine_trunk(
     from trunkline.clock import SystemClock
     from trunkline.legs.sip_diagnosis import Part, State, diagnose
     from trunkline.legs.sip_doctor import examine
+    from trunkline.legs.sip_trunk import number_in
+    from trunkline.sip.uri import parse_uri
 
     loaded = settings_from(config, assignments, debug=debug, sip__bind=("--sip", sip))
     settings = with_log(loaded.settings).sip
     if "sip.bind" not in loaded.origins:
         settings = replace(settings, bind=_ANY_PORT)
     chosen = _chosen(trunk, settings, auth)
+    if echo and not number_in(echo):
+        parse_uri(echo)  # What cannot be called is told before anything is asked.
     seen = run(examine(settings, chosen, SystemClock(), echo=echo, tell=_note))
     findings = diagnose(seen)
     if as_json:

@@ -54,6 +54,8 @@ def trace(
             raise typer.BadParameter("it cannot be written while --follow is shown", param_hint="--pcap")
         _follow(file, call, as_json=as_json)
         return
+    if pcap is not None and pcap.exists() and file.exists() and pcap.samefile(file):
+        raise typer.BadParameter("it is the file that is read", param_hint="--pcap")
     found = _read(file)
     chosen = [one for one in found.calls if _wanted(one, call)]
     for one in chosen:
@@ -130,8 +132,6 @@ def _write_pcap(file: Path, target: Path, wanted: set[str]) -> int:
 
     # Sorted anew: a port of media belongs to whichever call had it at the time.
     writer, count, found = PcapWriter(), 0, Trace()
-    if target.exists() and target.samefile(file):
-        raise typer.BadParameter("it is the file that is read", param_hint="--pcap")
     try:
         with target.open("wb") as out:
             out.write(writer.header())

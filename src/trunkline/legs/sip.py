@@ -23,6 +23,7 @@ from trunkline.legs.sip_trunk import Trunk, is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.legs.sip_variables import inbound_info, variable_headers
 from trunkline.rtp.pacer import Pacer
+from trunkline.rtp.port import MediaPort
 from trunkline.sip.connections import TlsFiles
 from trunkline.sip.digest import Credentials
 from trunkline.sip.endpoint import Reached, SipEndpoint
@@ -31,6 +32,7 @@ from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, host_text
 from trunkline.sip.identity import ANONYMOUS
 from trunkline.sip.not_taken import CallNotTaken, Why
+from trunkline.sip.offer import Terms
 from trunkline.sip.options import Options
 from trunkline.sip.replaces import replaces_in
 from trunkline.sip.session import Session
@@ -178,13 +180,15 @@ class SipService:
         caller: str = "",
         variables: Mapping[str, str] | None = None,
         credentials: tuple[Credentials, ...] = (),
+        elsewhere: bool = False,
     ) -> SipLeg:
         """Call `uri`: an address, or a number where there are trunks. Returns once the INVITE is sent; the
         leg's `answer()` waits for the outcome. Where one trunk is out of order the leg tries the next.
 
         `caller`: an address (`sip:…`, `"Name" <sip:…>`), a number, or a name to show; "anonymous": none
         is shown. `variables` go along as X- headers, `user_to_user` as User-to-User; `credentials` answer
-        challenges, all through the call. Raises
+        challenges, all through the call. `elsewhere`: whoever asks will call somewhere else where this comes
+        to nothing, so that silence is not waited out. Raises
         `ParseError` for what is no address, `CallNotTaken` where it cannot be reached or the service
         closes, `MediaError` where no media port is free.
         """
@@ -197,39 +201,50 @@ class SipService:
             attempts = deque(await self._trunking.attempts(number, "" if hidden else caller, hidden=hidden))
         else:
             attempts = deque(await self._straight(uri, caller, credentials))
-        media = await self._ports.open(attempts[0].hop)
-        terms = self._ports.terms(attempts[0].hop, media)
+        ports = await self._ports.open_for(attempt.hop for attempt in attempts)
 
-        def invite_next() -> Session | None:
+        def invite_next(before: Attempt | None = None) -> tuple[Session, MediaPort, Terms] | None:
             while attempts:
                 attempt = attempts.popleft()
-                if self._trunking.take(attempt):
+                if self._trunking.take(attempt, before):
+                    more = elsewhere or bool(attempts)
+                    # Each is told the address by which it reaches us; they may be of another family.
+                    media = ports[self._endpoint.listens_on(attempt.hop)]
+                    terms = self._ports.terms(attempt.hop, media)
                     try:
-                        return self._invite(attempt, terms.offer(), headers, more=bool(attempts))
+                        return self._invite(attempt, terms.offer(), headers, more=more), media, terms
                     except SipError:
                         self._trunking.give_back(attempt)
                         raise
             return None
 
         try:
-            session = invite_next()
-            if session is None:
+            begun = invite_next()
+            if begun is None:
                 raise CallNotTaken(Why.UNAVAILABLE, "every trunk is at its limit")
         except (SipError, CallNotTaken):
-            await media.close()
+            for media in ports.values():
+                await media.close()
             raise
+        session = begun[0]
         caller_uri = str(session.invite.from_.uri)
         info = LegInfo(session.invite.call_id, "outbound", caller_uri, uri, "sip", dict(variables or {}))
         leg = self._leg(session, info, session.hop)
-        leg.begin(media, terms)
+        leg.begin(*begun[1:])
+        leg.spare = tuple(ports.values())
 
         def another_way(error: CallNotTaken) -> Session | None:
             if (attempt := self._attempts.get(leg.session)) is not None:
                 self._trunking.failed(attempt, error, attempts)
-            session = None if self._closing or self._endpoint.agent.draining else invite_next()
-            if session is not None:
-                self._legs[session] = leg
-            return session
+                doubt = self._endpoint.distrusted if attempt.hop.transport == "tls" else ""
+                if doubt and error.why is Why.NOT_REACHABLE:
+                    error.what += f": its certificate does not convince ({doubt})"
+            begun = None if self._closing or self._endpoint.agent.draining else invite_next(attempt)
+            if begun is None:
+                return None
+            self._legs[begun[0]] = leg
+            leg.begin(*begun[1:])
+            return begun[0]
 
         leg.another_way = another_way
         self._endpoint.settle()

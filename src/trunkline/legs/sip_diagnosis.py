@@ -324,6 +324,12 @@ def _sound(seen: Observed) -> Iterator[Finding]:
             Part.SOUND, State.NOTE if late else State.OK, f"Our own sound came back{delay}: both ways work.",
             "That is long for a conversation: who is nearer?" if late else "",
         )  # fmt: skip
+    elif seen.remote_loss is not None and seen.remote_loss < 0.5 and seen.level_dbfs < SILENT_DBFS:
+        yield Finding(
+            Part.SOUND, State.PROBLEM,
+            f"One-way audio: they say that our packets arrive at {to_them}, and silence comes back.",
+            "Either that line gives no sound back, or sound is lost beyond it: try another echo.",
+        )  # fmt: skip
     elif seen.remote_loss is not None and seen.remote_loss < 0.5:
         yield Finding(
             Part.SOUND, State.NOTE,

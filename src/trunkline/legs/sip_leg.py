@@ -68,6 +68,8 @@ class SipLeg:
         self._open_media = open_media
         self._make_terms = make_terms
         self._sound = CallSound(clock, self._deliver)
+        self.spare: tuple[MediaPort, ...] = ()
+        """Ports of a call that may go on by the other family, closed with it."""
         self._sound.lost_first = self._nothing_comes
         self._terms: Terms | None = None
         self._taken = False
@@ -91,7 +93,7 @@ class SipLeg:
         self._ring_limit = clock.call_at(clock.now() + ring_timeout, self._rang_long_enough)
 
     def begin(self, media: MediaPort, terms: Terms) -> None:
-        """The media that an outbound call offered."""
+        """The media that an outbound call offers where it goes now."""
         self._sound.adopt(media)
         self._terms = terms
 
@@ -284,8 +286,11 @@ class SipLeg:
 
     def _rang_long_enough(self) -> None:
         if not self._answered and not self.ended:
-            what = f"nobody answered within {self._ring_timeout:g} s"
-            self._refused = CallNotTaken(Why.NO_ANSWER, what)
+            within = f"within {self._ring_timeout:g} s"
+            if self._session.phase is Phase.CALLING:  # Not even a 100: the trunk is silent, and not a person.
+                self._refused = CallNotTaken(Why.NOT_REACHABLE, f"nothing came from there {within}")
+            else:
+                self._refused = CallNotTaken(Why.NO_ANSWER, f"nobody answered {within}")
             self._deliver(HungUp(self._clock.now(), "no answer"))
             self._hang_up("no answer")
 
@@ -468,6 +473,9 @@ class SipLeg:
     async def _free(self) -> None:
         """Free the media, and let go of all that holds this leg in its turn."""
         await self._sound.close()
+        for port in self.spare:
+            await port.close()
+        self.spare = ()
         self.another_way = _no_other
         if self._refused is not None:  # Where it was raised, it has seen `answer` at work.
             self._refused.__traceback__ = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 
 import structlog
@@ -68,10 +69,32 @@ class MediaPorts:
             media.tap = self.watcher.media_tap(self._host(hop))
         return media
 
+    async def open_for(self, hops: Iterable[Hop]) -> dict[str, MediaPort]:
+        """Media ports for a call that may go any of these ways: those of each family, by `listens_on`.
+        Raises `MediaError`."""
+        first: dict[str, Hop] = {}
+        for hop in hops:
+            host = self.endpoint.listens_on(hop)
+            # Those outside have to be told what STUN says; whoever is near can be told without.
+            if host not in first or (self._asks_stun(hop) and not self._asks_stun(first[host])):
+                first[host] = hop
+        found: dict[str, MediaPort] = {}
+        try:
+            for host, hop in first.items():
+                found[host] = await self.open(hop)
+        except BaseException:
+            for media in found.values():
+                await media.close()
+            raise
+        return found
+
+    def _asks_stun(self, hop: Hop) -> bool:
+        return self.endpoint.stun_for(hop) is not None
+
     def terms(self, hop: Hop, media: MediaPort | None = None) -> Terms:
         """What is offered to the other end of `hop`, and taken from it, for these ports."""
         secret = secrets.randbits(62)
-        if media is not None and (outside := media.outside) is not None:
+        if media is not None and (outside := media.outside) is not None and self._asks_stun(hop):
             return Terms(
                 outside.host,
                 outside.port,

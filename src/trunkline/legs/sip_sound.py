@@ -38,6 +38,8 @@ class CallSound:
         self._fixed = False
         self._held = False
         """Whether the other end takes no sound of ours: then it owes us none either."""
+        self._moved = False
+        """Whether whoever listens has to be told to ports that were adopted meanwhile."""
         self._given: tuple[OnFrame, NextFrame] | None = None
         self._bridged_rate = 0
         """The media's rate where it is not the call's; 0 where it is."""
@@ -46,7 +48,12 @@ class CallSound:
         """For how long nothing must have come until the call is told again."""
 
     def adopt(self, port: MediaPort) -> None:
-        """This is the call's media."""
+        """This is the call's media; a call that goes on by another trunk may have had other ports."""
+        if self.port is not None and self.port is not port:
+            self.port.on_dtmf = self.port.on_lost = self.port.on_back = None
+            self._moved = self._given is not None
+            if self._moved:
+                self.port.start(lambda _: None, lambda _: None)  # Nobody listens there any more.
         self.port = port
         port.on_dtmf = lambda digit: self.key(digit, "rtp", self._clock.now())
         port.on_lost = self._lost
@@ -60,6 +67,9 @@ class CallSound:
         if not self._fixed:
             self.rate = self.port.rate
             self._held = not agreement.send
+            if self._moved:
+                self._moved = False
+                self._wire(anew=True)
             return
         held_before, self._held = self._held, not agreement.send
         if self._given is not None:

@@ -67,12 +67,20 @@ def result_of(status: int) -> TransferResult:
 
 def target_of(text: str, session: Session) -> Uri:
     """The address to refer to. A bare number is one at the other end's own domain. Raises `ParseError`."""
+    target = address_or_number(text)
+    if isinstance(target, Uri):
+        return target
+    invite = session.invite
+    theirs = invite.from_.uri if session.inbound else parse_uri(invite.uri)
+    return Uri(theirs.scheme, escape_user(target), theirs.host, theirs.port)
+
+
+def address_or_number(text: str) -> Uri | str:
+    """What somebody wrote for whom a call is to be handed to. Raises `ParseError`."""
     text = text.strip()
     if text.partition(":")[0].lower() in ("sip", "sips", "tel"):
         return parse_uri(text)
     number = "".join(char for char in text if char not in " -.()/")
     if not number.removeprefix("+").isalnum() or not any(char.isdigit() for char in number):
         raise ParseError(f"{text[:80]!r} is neither an address nor a number", where="sip")
-    invite = session.invite
-    theirs = invite.from_.uri if session.inbound else parse_uri(invite.uri)
-    return Uri(theirs.scheme, escape_user(number), theirs.host, theirs.port)
+    return number

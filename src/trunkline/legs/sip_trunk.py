@@ -224,8 +224,12 @@ class TrunkChoice:
 
         return sorted((t for t in self.trunks.values() if t.takes(number)), key=rank)
 
-    def take(self, trunk: Trunk, at: float) -> bool:
-        """Count a call on this trunk; False where its limits do not allow one now."""
+    def take(self, trunk: Trunk, at: float, *, goes_on: bool = False) -> bool:
+        """Count a call on this trunk; False where its limits do not allow one now. `goes_on`: it had its
+        place there already, and goes on at another of the trunk's servers."""
+        if goes_on:
+            self._calls[trunk.name] += 1  # The attempt before is given back when its end is settled.
+            return True
         if trunk.max_calls and self._calls[trunk.name] >= trunk.max_calls:
             return False
         if trunk.calls_per_second:

@@ -266,9 +266,13 @@ class SipTrunking:
             attempts.clear()
             attempts.extend(left)
 
-    def take(self, attempt: Attempt) -> bool:
-        """Count a call; False where the trunk's limits do not allow one now."""
-        return attempt.trunk is None or self._choice.take(attempt.trunk, self._clock.now())
+    def take(self, attempt: Attempt, before: Attempt | None = None) -> bool:
+        """Count a call; False where the trunk's limits do not allow one now. `before`: the attempt at the
+        same call that came to nothing just now."""
+        if attempt.trunk is None:
+            return True
+        goes_on = before is not None and before.trunk is attempt.trunk
+        return self._choice.take(attempt.trunk, self._clock.now(), goes_on=goes_on)
 
     def give_back(self, attempt: Attempt) -> None:
         """That call, or that attempt at it, is over."""

@@ -26,6 +26,7 @@ from trunkline.sip.fields import NameAddress
 from trunkline.sip.hop import Hop, answer_hop, host_text, note_source
 from trunkline.sip.layer import METHODS, Identity, TransactionLayer, new_token
 from trunkline.sip.message import Headers, Message, Request, Response, respond
+from trunkline.sip.multipart import take_sdp
 from trunkline.sip.options import Options
 from trunkline.sip.parse import Malformed, parse_message
 from trunkline.sip.registration import Account, News, Registration
@@ -177,6 +178,7 @@ class UserAgent:
             return  # A keep-alive (RFC 5626 §3.5.1), or nothing.
         try:
             message = parse_message(data)
+            take_sdp(message)
             if isinstance(message, Response):
                 self._response(message, source, at)
             else:
@@ -270,12 +272,13 @@ class UserAgent:
             refusal = Refusal(481)
         if refusal is None and request.method == "REFER":
             refusal = Refusal(603)  # Nobody has us call somebody from outside a call.
-        if refusal is None and request.method == "INVITE":
+        # OPTIONS asks what an INVITE would get (§11.2): whoever shares calls out passes by who takes none.
+        if refusal is None and request.method in ("INVITE", "OPTIONS"):
             if not self.accepts(source):
                 refusal = Refusal(self.refused_with)
             elif len(self.calls) >= self._most_calls or self.draining:
                 refusal = Refusal(503, _BUSY)
-            elif not _accepted(request):
+            elif request.method == "INVITE" and not _accepted(request):
                 refusal = Refusal(406, (("Accept", "application/sdp"),))
         if refusal is not None:
             self._refuse_at_once(request, refusal.status, source, headers=refusal.headers)

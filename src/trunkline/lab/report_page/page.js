@@ -106,6 +106,8 @@ function facts(id, pairs) {
   fill(id, ...pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]));
 }
+const known = (value, text) => (value === null || value === undefined ? null : text(value));
+const percent = (value) => (100 * value).toFixed(2) + " %";
 function about() {
   const m = call.media || {};
   const share = m.packets_received ? ((100 * m.packets_lost) / (m.packets_received + m.packets_lost)).toFixed(2) + " %" : null;
@@ -113,7 +115,12 @@ function about() {
     ["Lost", m.packets_lost === undefined ? null : m.packets_lost + (share ? " (" + share + ")" : "")], ["Late", m.packets_late], ["Doubled", m.packets_doubled],
     ["Not decodable", m.undecodable || null], ["Not sent", m.send_errors || null],
     ["Concealed", m.concealed_ms === undefined ? null : Math.round(m.concealed_ms) + " ms"], ["Jitter", m.jitter_ms === undefined ? null : m.jitter_ms.toFixed(1) + " ms"],
-    ["Round trip", m.round_trip_ms === null || m.round_trip_ms === undefined ? null : m.round_trip_ms.toFixed(1) + " ms"],
+    ["In bursts", m.burst_loss ? percent(m.burst_loss) + " lost, " + Math.round(m.burst_ms) + " ms long" : null],
+    ["Between them", m.burst_loss ? percent(m.gap_loss) + " lost" : null],
+    ["Round trip", known(m.round_trip_ms, (x) => x.toFixed(1) + " ms")],
+    ["MOS (estimated)", known(m.mos, (x) => x.toFixed(1))],
+    ["They lost", known(m.remote_loss, percent)], ["Their jitter", known(m.remote_jitter_ms, (x) => x.toFixed(1) + " ms")],
+    ["Their MOS", known(m.remote_mos, (x) => x.toFixed(1))], ["Encrypted by", m.srtp],
     ["Send gap p99", m.send_gap_p99_ms ? m.send_gap_p99_ms.toFixed(1) + " ms" : null]]);
   facts("facts", [["Call", call.call_id], ["Ended by", call.ended_by], ["Because", call.reason], ["Leg", call.leg],
     ...Object.entries(call.engines || {}).map(([kind, name]) => [kind.toUpperCase() + " engine", name]),
