@@ -117,6 +117,20 @@ async def test_where_one_trunk_is_out_of_order_the_next_carries_the_call(status:
         assert broken.seen[0].uri.startswith("sip:15551234@")
 
 
+async def test_the_phone_behind_the_next_trunk_may_ring_for_all_of_the_time(place: str) -> None:
+    async with exchange(503) as broken:
+        trunks = Trunk("first", server=broken.server), Trunk("second", server=place, priority=1)
+        async with two_phones(by(*trunks), second(place)) as (one, two):
+            calling = await one.dial("+1555")
+            first = calling._ring_limit
+            called = await next_call(two)
+            assert first.cancelled()
+            assert calling._ring_limit.when() > first.when()
+            await calling.hang_up()
+            await all_events(called)
+            assert calling._ring_limit.cancelled()
+
+
 @pytest.mark.parametrize(("status", "why"), [(486, Why.BUSY), (603, Why.DECLINED), (404, Why.BAD_NUMBER)])
 async def test_a_persons_answer_is_not_asked_for_twice(status: int, why: Why) -> None:
     async with exchange(status) as first, exchange(status) as other:

@@ -90,7 +90,7 @@ class SipLeg:
         self._early = b""
         """Our SDP, where it was told before the call is taken."""
         self._ring_timeout = ring_timeout
-        self._ring_limit = clock.call_at(clock.now() + ring_timeout, self._rang_long_enough)
+        self._ring_limit = self._may_ring()
 
     def begin(self, media: MediaPort, terms: Terms) -> None:
         """The media that an outbound call offers where it goes now."""
@@ -284,6 +284,9 @@ class SipLeg:
                 self._session.hang_up(now, reason or "hung up")
             self._settle()
 
+    def _may_ring(self) -> asyncio.TimerHandle:
+        return self._clock.call_at(self._clock.now() + self._ring_timeout, self._rang_long_enough)
+
     def _rang_long_enough(self) -> None:
         if not self._answered and not self.ended:
             within = f"within {self._ring_timeout:g} s"
@@ -438,6 +441,8 @@ class SipLeg:
             session = self.another_way(error)
             if session is not None:
                 self._session = session
+                self._ring_limit.cancel()
+                self._ring_limit = self._may_ring()  # Whoever is called now has all of the time.
                 return
         self._refused = self._refused or error
         self._finish(error.what)
