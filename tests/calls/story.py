@@ -201,6 +201,7 @@ def tell(
     ends: Callable[[VirtualClock], SoundedEnds] | None = None,
     outbound: bool = False,
     line_cache: VoiceCache | None = None,
+    beginnings: VoiceCache | None = None,
     model: LanguageModel | None = None,
     tools: RunsTools | None = None,
     leg_says: Sequence[LegEvent] = (),
@@ -234,6 +235,7 @@ def tell(
             voice
             or FakeTextToSpeech(**{"delay_ms": 0, "rate": RATE, "speed": 0, **(tts or {})}, clock=clock),
             lines=line_cache,
+            beginnings=beginnings,
             tools=tools,
             judge=judge,
             fast=fast,

@@ -52,7 +52,7 @@ def result_of(row: Row, levels: tuple[Level, ...]) -> BenchResult | TrialResult:
 def test_all_rows_of_all_suites_are_in_all() -> None:
     names = [row.name for row in suite("all", 150, 10.0, 0)]
     assert names == [
-        *("stages", "polite", "fixed", "brain", "zero", "interruptions"),
+        *("stages", "known", "polite", "fixed", "brain", "zero", "interruptions"),
         *("signs", "noises", "signs-wire", "noises-wire", "echo", "echo-stops", "calls"),
     ]
     assert all(row.aims.keys() <= FIGURES.keys() for row in suite("all", 150, 10.0, 0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from providers.tts_conformance import say
 from trunkline.errors import EngineDown
 from trunkline.providers.protocols import Spoken
-from trunkline.providers.voice_cache import CachedVoice, Line, VoiceCache, _pack, _unpack, key_of
+from trunkline.providers.voice_cache import CachedVoice, Line, Remembering, VoiceCache, _pack, _unpack, key_of
 
 RATE = 8000
 
@@ -206,3 +206,47 @@ async def test_a_line_that_was_given_up_may_be_made_again() -> None:
     cache = VoiceCache()
     assert (await cached(CountingVoice(broken="a"), cache).prepare(["a"])).lines == 0
     assert (await cached(CountingVoice(), cache).prepare(["a"])).lines == 1
+
+
+def remembering(inner: CountingVoice, kept: Remembering) -> CachedVoice:
+    return CachedVoice(inner, VoiceCache(), engine="test", remembering=kept)
+
+
+async def test_short_pieces_said_live_are_said_from_memory_the_next_time() -> None:
+    inner = CountingVoice()
+    voice = remembering(inner, Remembering(VoiceCache(), 2))
+    for text in ("Got it,", "Got it,", "that is twenty dollars.", "that is twenty dollars."):
+        assert (await say(voice, text)).pcm == sound_of(text) * 2
+    assert inner.said == ["Got it,", "that is twenty dollars.", "that is twenty dollars."]
+
+
+async def test_what_broke_off_or_was_left_is_not_kept() -> None:
+    inner = CountingVoice(broken="Got it,")
+    kept = VoiceCache()
+    voice = remembering(inner, Remembering(kept, 2))
+    with pytest.raises(EngineDown):
+        await say(voice, "Got it,")
+    left = voice.say("Thank you,")
+    await anext(left)
+    await left.aclose()
+    assert not voice.knows("Got it,")
+    assert not voice.knows("Thank you,")
+
+
+async def test_another_voice_in_its_place_is_neither_kept_nor_mixed_with_what_was() -> None:
+    inner, speaks = CountingVoice(), [True]
+    voice = remembering(inner, Remembering(VoiceCache(), 2, lambda: speaks[0]))
+    await say(voice, "Got it,")
+    speaks[0] = False
+    assert not voice.knows("Got it,")
+    await say(voice, "Got it,")
+    await say(voice, "I see.")
+    speaks[0] = True
+    assert voice.knows("Got it,")
+    assert not voice.knows("I see.")
+
+
+async def test_a_line_in_another_language_is_another_line() -> None:
+    cache, inner = VoiceCache(), CountingVoice()
+    await CachedVoice(inner, cache, engine="test", language="en").prepare(["No."])
+    assert not CachedVoice(inner, cache, engine="test", language="es").knows("No.")

@@ -114,7 +114,9 @@ def line_maker(
     if s2s is not None:
         name = s2s.name
         tts = LineReader(s2s, lambda used: emit(model_used(clock.now(), name, "line", used)))
-    return LineMaker(tts, engines.lines, settings, engines.voice)
+    # A session speaks its answers as they are meant where they stand: none of it is said again elsewhere.
+    beginnings = engines.beginnings if s2s is None else None
+    return LineMaker(tts, engines.lines, settings, engines.voice, beginnings)
 
 
 def model_used(at: float, name: str, purpose: str, used: Usage) -> ModelUsed:

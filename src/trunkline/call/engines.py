@@ -22,6 +22,8 @@ class Engines:
     tts: TextToSpeech
     lines: VoiceCache | None = None
     """Fixed lines as sound, for all calls; None: every line is synthesised when it is said."""
+    beginnings: VoiceCache | None = None
+    """Short pieces of models' answers as sound, for all calls; None: none are kept."""
     fast: LanguageModel | None = None
     """For simple turns, once the budget asks for it."""
     ends: SoundedEnds | None = None

@@ -21,14 +21,15 @@ from trunkline.call.sentences import SentenceCutter
 from trunkline.call.settings import CallSettings
 from trunkline.call.wording import for_speech
 from trunkline.errors import EngineError
-from trunkline.providers.failover import FailoverTextToSpeech
+from trunkline.providers.failover import FailoverTextToSpeech, FailoverVoice
 from trunkline.providers.protocols import TextToSpeech, Voice, VoiceOptions
-from trunkline.providers.voice_cache import CachedVoice, Prepared, VoiceCache
+from trunkline.providers.voice_cache import CachedVoice, Prepared, Remembering, VoiceCache
 
 logger = structlog.get_logger(__name__)
 
 MOST_CHARACTERS = 20_000
 """Of one scenario's lines: a hosted voice is paid by the character."""
+BEGINNINGS_BYTES = 8_000_000
 _BEFORE = ("", "Yes. ")
 """What may stand before a line: the second piece of an answer is cut otherwise than the first."""
 
@@ -49,6 +50,11 @@ def cache_for(settings: CallSettings) -> VoiceCache:
     return VoiceCache(folder, disk_bytes=round(settings.line_cache_mb * 1_000_000))
 
 
+def beginnings_cache() -> VoiceCache:
+    """The process's memory of the short pieces that models' answers begin with: some minutes of sound."""
+    return VoiceCache(memory_bytes=BEGINNINGS_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class LineMaker:
     """Opens voices that share the cache. One for each call, or for a service."""
@@ -58,6 +64,8 @@ class LineMaker:
     settings: CallSettings
     spec: str = ""
     """The engine as it was asked for, with its options: what changes its sound makes other lines."""
+    beginnings: VoiceCache | None = None
+    """Where short pieces of the model's answers are kept; None: nowhere."""
 
     def cached(self, voice: Voice) -> CachedVoice:
         """The call's own voice, which says cached lines from the cache."""
@@ -67,7 +75,17 @@ class LineMaker:
             engine=self.spec or self.tts.name,
             voice_name=self.settings.voice,
             words_per_minute=self.settings.words_per_minute,
+            language=self.settings.language,
+            remembering=self._remembering(voice),
         )
+
+    def _remembering(self, voice: Voice) -> Remembering | None:
+        words = self.settings.remembered_words
+        if self.beginnings is None or words < 1:
+            return None
+        if isinstance(voice, FailoverVoice):  # Another engine's sentence is in another voice.
+            return Remembering(self.beginnings, words, lambda: voice.speaks_first)
+        return Remembering(self.beginnings, words)
 
     async def prepare(
         self, play: object, facts: Mapping[str, str], rate: int, count: Callable[[Prepared], None]

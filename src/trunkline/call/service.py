@@ -18,7 +18,7 @@ import structlog
 from trunkline.call.after_call import AfterCalls
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.duplex import line_maker
-from trunkline.call.fixed_lines import cache_for
+from trunkline.call.fixed_lines import beginnings_cache, cache_for
 from trunkline.call.log import Listener as EventListener
 from trunkline.call.once import Once
 from trunkline.call.play import Play, settings_for
@@ -112,6 +112,7 @@ async def running_engines(settings: ServiceSettings, clock: Clock) -> AsyncItera
                 llm,
                 tts,
                 lines=lines,
+                beginnings=beginnings_cache(),
                 fast=fast,
                 ends=ends,
                 voice=first,

@@ -44,6 +44,10 @@ class CallSettings:
     for memory alone. Lines with a contact's data are never written."""
     line_cache_mb: float = 256.0
     """How large that folder may grow, in megabytes; the least used lines go first."""
+    remembered_words: int = 4
+    """Pieces of a model's answers of up to so many words ("Got it,", "Thank you very much.") are kept as
+    sound, in memory alone: many answers begin with one that was said before, and need no voice for it then.
+    0: none is kept."""
     openers: tuple[str, ...] = ()
     """Short words ("Got it.", "I see.") that cover a model which is slow to answer. None: off."""
     opener_after: float = 0.4

@@ -64,6 +64,8 @@ class BenchOptions:
     play: str = "model"
     """Who answers, by `bench_agent.PLAYS`: the "model", "fixed" lines of the scenario's own, or the local
     "brain", although a model leads."""
+    remembered_words: int = 0
+    """As in `CallSettings`. 0, since here the model's answers all begin with the same two words."""
     lines: tuple[str, ...] = LINES
     """What callers say, of the recordings: the sound alone counts, the words are the recogniser's."""
     overlay: str = ""
@@ -182,7 +184,8 @@ class _Agent:
 
 @asynccontextmanager
 async def _agent(options: BenchOptions) -> AsyncIterator[_Agent]:
-    wanted = {name: getattr(options, name) for name in ("core", "stt", "llm", "tts", "vad", "turn", "play")}
+    names = ("core", "stt", "llm", "tts", "vad", "turn", "play", "remembered_words")
+    wanted = {name: getattr(options, name) for name in names}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

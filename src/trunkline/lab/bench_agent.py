@@ -66,7 +66,11 @@ async def serve(options: dict[str, Any]) -> None:
         llm=options["llm"],
         tts=options["tts"],
         call=CallSettings(
-            turn=TurnPolicy(**options["turn"]), vad=options["vad"], record_audio=False, line_cache=""
+            turn=TurnPolicy(**options["turn"]),
+            vad=options["vad"],
+            record_audio=False,
+            line_cache="",
+            remembered_words=options["remembered_words"],
         ),
         max_calls=100_000,
         drain_time=0.0,

@@ -88,6 +88,10 @@ def suite(name: str, calls: int, seconds: float, core: int | None, cases: int = 
 
 def _speed(one: BenchOptions, stages: BenchOptions) -> Iterator[Row]:
     yield Row("stages", "the article's stages", stages, {"answer_p50": 520.0, "answer_p95": 620.0})
+    known = replace(stages, remembered_words=4)
+    yield Row(
+        "known", "the article's stages, an answer that begins as others did", known, {"answer_p50": 400.0}
+    )
     polite = replace(stages, stt=f"{_STT}'{'|'.join(POLITE)}'", lines=POLITE_SOUND)
     yield Row("polite", "the article's stages, a courtesy at the end", polite, {"answer_p50": 400.0})
     yield Row("fixed", "fixed lines", replace(stages, play="fixed"), ANSWERED_HERE)

@@ -267,6 +267,8 @@ class FailoverVoice:
         self._options = options
         self._voices: dict[int, Voice] = {}
         self._closed = False
+        self.speaks_first = True
+        """Whether the first engine spoke the last sentence, and no other had a part in it."""
 
     async def open_first(self) -> None:
         """Raises the last `EngineError` where no engine opens."""
@@ -288,7 +290,9 @@ class FailoverVoice:
         progress = _Progress(text)
         order = self._row.order()
         failure: EngineError = EngineDown("no voice is there", where="tts")
+        self.speaks_first = True
         for number, guarded in enumerate(order):
+            self.speaks_first &= guarded is self._row.engines[0]
             try:
                 last = number + 1 == len(order)
                 async with aclosing(self._part(guarded, progress, last=last)) as pieces:

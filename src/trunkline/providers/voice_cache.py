@@ -1,8 +1,8 @@
 """Fixed lines are synthesised once: `CachedVoice` is a `Voice` that remembers what was said.
 
-A line is known by its text, engine, voice, pace and rate. It is kept in memory within a bound, and on
-disk within a size (least recently used goes first), so that it survives a restart. Files are written
-whole or not at all; one that is torn or foreign is ignored and removed. The disk is touched in a
+A line is known by its text, engine, voice, pace, rate and language. It is kept in memory within a bound,
+and on disk within a size (least recently used goes first), so that it survives a restart. Files are
+written whole or not at all; one that is torn or foreign is ignored and removed. The disk is touched in a
 worker thread only, and a disk that fails costs nothing but the saving.
 """
 
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +40,11 @@ class Line:
     marks: tuple[tuple[float, int], ...] = ()
 
 
-def key_of(text: str, *, engine: str, voice: str, words_per_minute: int, rate: int) -> str:
+def key_of(
+    text: str, *, engine: str, voice: str, words_per_minute: int, rate: int, language: str = ""
+) -> str:
     """The name of a line, the same in every process."""
-    fields = json.dumps([text, engine, voice, words_per_minute, rate])
+    fields = json.dumps([text, engine, voice, words_per_minute, rate, language])
     return hashlib.sha256(fields.encode()).hexdigest()[:40]
 
 
@@ -166,11 +168,23 @@ class VoiceCache:
             total -= size
 
 
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """What is kept of what was never prepared: a model's sentences hardly ever come twice, but the few words
+    that its answers begin with do. In a cache of their own: they drive no prepared line out of memory."""
+
+    cache: VoiceCache
+    words: int
+    """What has more is not kept."""
+    is_own: Callable[[], bool] = lambda: True
+    """Whether who speaks now is the voice that the sound is known by, and not one in its place."""
+
+
 class CachedVoice:
     """A `Voice` that speaks fixed lines from `cache` and everything else through `voice`.
 
-    Only what `prepare` was given is kept: a model's sentences hardly ever come twice. `engine`,
-    `voice_name` and `words_per_minute` say what the lines sound like. `spare`, a second voice that
+    What `prepare` was given is kept, and what `remembering` takes. `engine`, `voice_name`,
+    `words_per_minute` and `language` say what the lines sound like. `spare`, a second voice that
     sounds the same, synthesises for `prepare`, so that a call's own sentences never wait for it.
     """
 
@@ -182,22 +196,33 @@ class CachedVoice:
         engine: str,
         voice_name: str = "",
         words_per_minute: int = 160,
+        language: str = "",
         spare: Voice | None = None,
+        remembering: Remembering | None = None,
     ) -> None:
         self.rate = voice.rate
+        self._remembering = remembering
         self._voice = voice
         self._spare = spare or voice
         self._cache = cache
         self._engine = engine
         self._voice_name = voice_name
         self._words_per_minute = words_per_minute
+        self._language = language
         # A voice speaks one sentence after the other.
         self._speaking = asyncio.Lock()
         self._preparing = self._speaking if spare is None else asyncio.Lock()
 
     def knows(self, text: str) -> bool:
         """Whether this text would be said from the cache."""
-        return self._cache.remembered(self._key(text)) is not None
+        return self._known(text) is not None
+
+    def _known(self, text: str) -> Line | None:
+        key, remembering = self._key(text), self._remembering
+        line = self._cache.remembered(key)
+        if line is None and remembering is not None and remembering.is_own():
+            line = remembering.cache.remembered(key)
+        return line
 
     async def prepare(self, texts: Iterable[str], *, private: bool = False) -> Prepared:
         """Synthesise each text that is not known yet and that no other call is making; gives what was made.
@@ -220,9 +245,9 @@ class CachedVoice:
         return made
 
     async def say(self, text: str) -> AsyncGenerator[Spoken, None]:
-        line = self._cache.remembered(self._key(text))
+        line = self._known(text)
         if line is None:
-            async with self._speaking, aclosing(self._voice.say(text)) as sound:
+            async with self._speaking, aclosing(self._said_live(text)) as sound:
                 async for piece in sound:
                     yield piece
             return
@@ -231,6 +256,21 @@ class CachedVoice:
         for start in range(0, len(line.pcm), size):
             yield Spoken(line.pcm[start : start + size], marks)
             marks = ()
+
+    async def _said_live(self, text: str) -> AsyncGenerator[Spoken, None]:
+        remembering = self._remembering
+        if remembering is not None and len(text.split()) > remembering.words:
+            remembering = None
+        pcm = bytearray()
+        marks: list[tuple[float, int]] = []
+        async with aclosing(self._voice.say(text)) as sound:
+            async for piece in sound:
+                if remembering is not None:
+                    pcm += piece.pcm
+                    marks += piece.marks
+                yield piece
+        if remembering is not None and remembering.is_own():
+            await remembering.cache.keep(self._key(text), Line(bytes(pcm), tuple(marks)), private=True)
 
     async def close(self) -> None:
         await self._voice.close()
@@ -244,6 +284,7 @@ class CachedVoice:
             voice=self._voice_name,
             words_per_minute=self._words_per_minute,
             rate=self.rate,
+            language=self._language,
         )
 
     async def _synthesise(self, text: str) -> Line:
