@@ -17,6 +17,7 @@ from providers.llm_conformance import (
 )
 from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.openai_server import (
+    MODEL,
     Answer,
     OpenAIServer,
     finish_chunk,
@@ -237,10 +238,69 @@ async def test_cancelling_the_reader_closes_the_connection(
 
 
 async def test_nobody_listens_there() -> None:
-    engine = OpenAILanguageModel(clock=SystemClock(), base_url="http://127.0.0.1:9/v1", model="test")
+    nowhere: dict[str, Any] = {"clock": SystemClock(), "base_url": "http://127.0.0.1:9/v1", "model": "test"}
+    with pytest.raises(EngineNetwork, match="base_url"):
+        await OpenAILanguageModel(**nowhere).start()
+    engine = OpenAILanguageModel(**nowhere, verify=False)
     await engine.start()
     with pytest.raises(EngineNetwork, match="base_url"):
         await answer(engine)
+    await engine.close()
+
+
+async def test_the_connection_is_open_before_the_first_turn(server: OpenAIServer) -> None:
+    engine = make(server)
+    await engine.start()
+    assert (server.looked_up, server.connections) == (["/v1/models"], 1)
+    server.answers.append(Answer(HELLO))
+    await answer(engine)
+    assert server.connections == 1
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("models", "kind"),
+    [
+        (Answer(status=401), EngineKeyWrong),
+        (Answer(status=403), EngineKeyWrong),
+        (Answer(end="hang"), EngineTimeout),
+    ],
+)
+async def test_a_server_that_would_not_answer_is_told_at_start(
+    server: OpenAIServer, models: Answer, kind: type[EngineError]
+) -> None:
+    server.models = models
+    engine = make(server, first_token_s=0.3)
+    with pytest.raises(kind):
+        await engine.start()
+    with pytest.raises(EngineDown):
+        await answer(engine)
+
+
+@pytest.mark.parametrize("models", [Answer(status=404), Answer(status=503), Answer(body="models? none")])
+async def test_a_server_need_not_list_its_models(server: OpenAIServer, models: Answer) -> None:
+    server.models = models
+    engine = make(server)
+    await engine.start()
+    server.answers.append(Answer(HELLO))
+    assert text_of(await answer(engine)) == "Hello."
+    await engine.close()
+
+
+@pytest.mark.parametrize(("card", "kind"), [(Answer(body=MODEL), None), (Answer(status=404), EngineRequest)])
+async def test_the_vendor_is_asked_for_the_models_card(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, card: Answer, kind: type[EngineError] | None
+) -> None:
+    monkeypatch.setattr("trunkline.providers.llm.openai._OFFICIAL", server.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-1")
+    server.models = card
+    engine = OpenAILanguageModel(clock=SystemClock(), model="test")
+    if kind is None:
+        await engine.start()
+    else:
+        with pytest.raises(kind, match="no such model"):
+            await engine.start()
+    assert server.looked_up == ["/v1/models/test"]
     await engine.close()
 
 
