@@ -221,6 +221,7 @@ class SipService:
         caller_uri = str(session.invite.from_.uri)
         info = LegInfo(session.invite.call_id, "outbound", caller_uri, uri, "sip", dict(variables or {}))
         leg = self._leg(session, info, session.hop)
+        leg.trunk = self._trunk_of(session)
         leg.begin(media, terms)
 
         def another_way(error: CallNotTaken) -> Session | None:
@@ -229,11 +230,16 @@ class SipService:
             session = None if self._closing or self._endpoint.agent.draining else invite_next()
             if session is not None:
                 self._legs[session] = leg
+                leg.trunk = self._trunk_of(session)
             return session
 
         leg.another_way = another_way
         self._endpoint.settle()
         return leg
+
+    def _trunk_of(self, session: Session) -> str:
+        trunk = self._attempts[session].trunk
+        return trunk.name if trunk is not None else ""
 
     async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> list[Attempt]:
         target = parse_uri(uri)
