@@ -160,6 +160,7 @@ async def test_failures_fall_in_our_tree_and_the_next_sentence_is_spoken(
     [
         (400, {"error": {"message": "bad voice"}}, EngineRequest),
         (401, {"error": {"message": "invalid key"}}, EngineKeyWrong),
+        (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, EngineKeyWrong),
         (402, {}, EngineQuota),
         (403, {"error": {"message": "denied"}}, EngineKeyWrong),
         (404, {}, EngineRequest),
@@ -269,7 +270,7 @@ def test_text_stays_text_in_ssml() -> None:
 async def test_what_google_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "secret-1")
     async with GoogleVoiceServer() as server:
-        engine = GoogleVoices(clock=SystemClock(), base_url=server.address)
+        engine = GoogleVoices(clock=SystemClock(), base_url=server.address, streamed=False)
         async with opened(engine, voice="en-GB-Chirp3-HD-Aoede", words_per_minute=192) as voice:
             await say(voice, "Hello.")
         assert server.asked[0].json == {

@@ -37,7 +37,7 @@ def refusal(status: int, body: str, where: str, key_env: str) -> EngineError:
         return EngineQuota(
             f"the account is out of money or quota{told}", where=where, hint="Look at its billing page"
         )
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and "API key" in said):  # the latter is Google's way
         return EngineKeyWrong(
             f"it refused the key (HTTP {status}){told}", where=where, hint=f"Check {key_env}"
         )

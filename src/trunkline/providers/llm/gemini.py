@@ -88,7 +88,7 @@ class GeminiLanguageModel(HostedModel):
         except Exception as error:  # whatever the client raised is told in our own tree
             raise self._engine_error(error) from error
         if response.status_code >= 400:
-            raise self._refusal(response.status_code, response.text)
+            raise refusal(response.status_code, response.text, self.name, self._key_env)
 
     async def _ask(self, prompt: Prompt) -> OpenAnswer:
         if self._client is None:
@@ -116,7 +116,7 @@ class GeminiLanguageModel(HostedModel):
                 said = (await response.aread()).decode("utf-8", "replace")
             finally:
                 await close()
-            raise self._refusal(response.status_code, said)
+            raise refusal(response.status_code, said, self.name, self._key_env)
         return OpenAnswer(events, close)
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[str, None]:
@@ -127,11 +127,6 @@ class GeminiLanguageModel(HostedModel):
 
     def _reader(self) -> ContentReader:
         return ContentReader(self.name, self._signatures, f"gemini{next(self._answers)}")
-
-    def _refusal(self, status: int, body: str) -> EngineError:
-        if status == 400 and "API key" in body:  # this vendor's way to refuse a key
-            status = 401
-        return refusal(status, body, self.name, self._key_env)
 
     def _engine_error(self, error: Exception) -> EngineError:
         if isinstance(error, ValueError | LookupError | TypeError | AttributeError):
