@@ -80,7 +80,8 @@ class EngineRow(Generic[E]):
             except EngineError as error:
                 failure = failure or error
                 guarded.breaker.failed(self.clock.now(), error)
-                self.tell(guarded.engine.name, error)
+                if len(self.engines) > 1:  # of one alone it is raised
+                    self.tell(guarded.engine.name, error)
             else:
                 self.started.append(guarded)
         if not self.started and failure is not None:
