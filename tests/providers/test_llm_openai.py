@@ -40,6 +40,7 @@ from trunkline.errors import (
     Verdict,
 )
 from trunkline.prompt import Message, Prompt, Token, Tool, ToolCall, Usage
+from trunkline.providers import warmth
 from trunkline.providers.llm.openai import OpenAILanguageModel
 
 HELLO = [text_chunk(""), text_chunk("Hel"), text_chunk("lo."), finish_chunk(), usage_chunk(20, 2, 16)]
@@ -255,6 +256,37 @@ async def test_the_connection_is_open_before_the_first_turn(server: OpenAIServer
     server.answers.append(Answer(HELLO))
     await answer(engine)
     assert server.connections == 1
+    await engine.close()
+
+
+async def test_a_call_after_a_silence_finds_a_connection_open(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make(server)
+    await engine.start()
+    server.answers += [Answer(HELLO), Answer(HELLO)]
+    await answer(engine)  # this server closes the connection then
+    await engine.warm()
+    assert (len(server.looked_up), server.connections) == (1, 1), "it was spoken to just now"
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    await engine.warm()
+    assert (len(server.looked_up), server.connections) == (2, 2)
+    await answer(engine)
+    assert server.connections == 2
+    server.models = Answer(status=401)
+    await engine.warm()  # it is told when it is asked in earnest
+    await engine.close()
+    await engine.warm()
+
+
+async def test_what_is_not_to_be_looked_at_is_not(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    engine = make(server, verify=False)
+    await engine.start()
+    await engine.warm()
+    assert server.looked_up == []
     await engine.close()
 
 

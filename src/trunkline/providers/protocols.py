@@ -94,6 +94,15 @@ class LanguageModel(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class KeepsWarm(Protocol):
+    """A model whose connection the service closes when nobody calls for a while."""
+
+    async def warm(self) -> None:
+        """See that a connection is open, as a call begins. Raises nothing, costs nothing, and may take its
+        time: nobody waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceOptions:
     """What a voice is told when it opens."""

@@ -48,13 +48,12 @@ class GeminiLanguageModel(HostedModel):
         between_tokens_s: float = 3.0,
         verify: bool = True,
     ) -> None:
-        super().__init__(clock, model, first_token_s, between_tokens_s)
+        super().__init__(clock, model, first_token_s, between_tokens_s, verify)
         self._base_url = base_url
         self._key_env = key_env
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._thinking = thinking
-        self._verify = verify
         self._client: httpx.AsyncClient | None = None
         self._signatures = Signatures()
         self._answers = count(1)
@@ -72,17 +71,17 @@ class GeminiLanguageModel(HostedModel):
             headers = {"x-goog-api-key": key}
             limit = max(30.0, 2 * self._first_token)
             self._client = await asyncio.to_thread(make_client, base_url, headers, "gemini", "gemini", limit)
-        if self._verify:
-            try:
-                await self._look_at_the_model(self._client)
-            except EngineError:
-                await self.close()
-                raise
+        await self._verified()
 
-    async def _look_at_the_model(self, client: httpx.AsyncClient) -> None:
+    @property
+    def _started(self) -> bool:
+        return self._client is not None
+
+    async def _look_at_the_model(self) -> None:
+        assert self._client is not None
         try:
             deadline = self._clock.now() + self._first_token
-            response = await self._within(client.get(f"/v1beta/models/{self.name}"), deadline)
+            response = await self._within(self._client.get(f"/v1beta/models/{self.name}"), deadline)
         except EngineTimeout as error:
             raise EngineTimeout("it did not answer at the start", where=self.name) from error
         except Exception as error:  # whatever the client raised is told in our own tree

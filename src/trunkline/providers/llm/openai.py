@@ -31,6 +31,7 @@ from trunkline.errors import (
 from trunkline.prompt import Delta, Prompt, Token, Usage
 from trunkline.providers.llm.openai_errors import engine_error
 from trunkline.providers.llm.openai_wire import ToolCallPieces, request_of, usage_of
+from trunkline.providers.warmth import Warmth
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -76,6 +77,7 @@ class OpenAILanguageModel:
             "max_completion_tokens" if self._base_url == _OFFICIAL else "max_tokens"
         )
         self._verify = verify
+        self._warmth = Warmth(clock)
         self._client: AsyncOpenAI | None = None
 
     async def start(self) -> None:
@@ -100,6 +102,13 @@ class OpenAILanguageModel:
             except EngineError:
                 await self.close()
                 raise
+            self._warmth.used()
+
+    async def warm(self) -> None:
+        """Have a connection open for the call that begins."""
+        client = self._client
+        if self._verify and client is not None:
+            await self._warmth.renew(lambda: self._look(client))
 
     async def _look(self, client: AsyncOpenAI) -> None:
         """Ask the vendor for the model's card, and any other service for its list of models. Raises an
@@ -152,6 +161,7 @@ class OpenAILanguageModel:
             if response is not None:
                 # At once, also when the caller was cancelled: the provider stops, and so does the bill.
                 await asyncio.shield(_close(response))
+                self._warmth.used()
 
     async def close(self) -> None:
         client, self._client = self._client, None
