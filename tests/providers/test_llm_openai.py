@@ -309,7 +309,20 @@ async def test_a_server_that_would_not_answer_is_told_at_start(
         await answer(engine)
 
 
-@pytest.mark.parametrize("models", [Answer(status=404), Answer(status=503), Answer(body="models? none")])
+SCOPES = {"error": {"message": "You have insufficient permissions. Missing scopes: api.model.read."}}
+"""What a key is told that may be used for answers alone."""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        Answer(status=404),
+        Answer(status=503),
+        Answer(body="models? none"),
+        Answer(status=403, body=SCOPES),
+        Answer(status=401, body=SCOPES),
+    ],
+)
 async def test_a_server_need_not_list_its_models(server: OpenAIServer, models: Answer) -> None:
     server.models = models
     engine = make(server)

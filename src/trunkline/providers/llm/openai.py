@@ -31,6 +31,7 @@ from trunkline.errors import (
 from trunkline.prompt import Delta, Prompt, Token, Usage
 from trunkline.providers.llm.openai_errors import engine_error
 from trunkline.providers.llm.openai_wire import ToolCallPieces, request_of, usage_of
+from trunkline.providers.refusals import only_may_not_look
 from trunkline.providers.warmth import Warmth
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class OpenAILanguageModel:
             raise EngineTimeout("it did not answer at the start", where=self.name) from None
         except Exception as error:  # whatever the client raised is told in our own tree
             told = engine_error(error, self.name, self._key_env)
+            if only_may_not_look(str(error)):
+                return
             # Not every server has such a list; that it was reached, and took the key, is enough.
             if official or isinstance(told, EngineKeyWrong | EngineNetwork | EngineTimeout):
                 raise told from error
