@@ -18,7 +18,7 @@ from rich.text import Text
 from trunkline import __version__
 from trunkline.cli.app import app
 
-COMMANDS = ("demo", "serve", "call", "config", "doctor", "version", "scenario", "lab")
+COMMANDS = ("demo", "serve", "call", "config", "costs", "doctor", "version", "scenario", "lab")
 
 
 def trunkline(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -206,3 +206,23 @@ def test_a_port_that_is_taken_has_its_own_status(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     assert str(port) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_costs_are_told_by_outcome(tmp_path: Path) -> None:
+    for name, outcome, total in (("a", "[b]booked", 0.04), ("b", "[b]booked", 0.02), ("c", "", None)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        unknown = ["stt deepgram/nova-2"] if total is None else []
+        told = {"outcome": outcome, "duration": 90.0, "costs": {"currency": "USD", "total": total}}
+        told["costs"]["unknown"] = unknown  # type: ignore[index]
+        (tmp_path / "runs" / name / "call.json").write_text(json.dumps(told), "utf-8")
+    done = trunkline("costs", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[1:3] == [
+        ["[b]booked", "2", "3.0", "0.0600", "0.0300"],
+        ["none", "1", "1.5", *["unknown"] * 2],
+    ]
+    assert "Without a price: stt deepgram/nova-2." in done.stdout
+    as_json = json.loads(trunkline("costs", "--json", folder=tmp_path).stdout)
+    assert [row["each"] for row in as_json["outcomes"]] == [0.03, None]
+    assert trunkline("costs", "nowhere", folder=tmp_path).returncode == 5

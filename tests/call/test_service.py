@@ -15,12 +15,20 @@ from call.test_routing import Fixed
 from calls.story import SmallTalk
 from legs.far_ends import LIMIT, until
 from legs.test_sip_calls import address, all_events, next_call
+from providers.llm_conformance import answer, text_of
+from providers.servers.openai_server import Answer, OpenAIServer, finish_chunk, text_chunk
 from trunkline.call.call import CallResult
 from trunkline.call.routing import Route, Routing
-from trunkline.call.service import COLLECT_AFTER, CallService, ServiceSettings, open_service
+from trunkline.call.service import (
+    COLLECT_AFTER,
+    CallService,
+    ServiceSettings,
+    open_service,
+    running_engines,
+)
 from trunkline.call.settings import CallSettings
 from trunkline.clock import SystemClock
-from trunkline.errors import CallRefused
+from trunkline.errors import CallRefused, EngineDown, EngineKeyWrong, EngineRate
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.sip.not_taken import CallNotTaken
 
@@ -131,3 +139,33 @@ async def test_calls_that_are_too_many_are_told_once_a_minute() -> None:
             await first.hang_up()
             await until(lambda: bool(results))
     assert len([entry for entry in logs if entry["event"] == "calls refused"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "times", "error"),
+    [
+        (Answer(status=429), 2, EngineRate),
+        (Answer(status=500), 1, EngineDown),
+        (Answer(status=401), 1, EngineKeyWrong),
+    ],
+)
+async def test_a_model_alone_is_asked_again_where_that_may_help(
+    refusal: Answer, times: int, error: type[Exception]
+) -> None:
+    pytest.importorskip("openai")
+    hello = Answer([text_chunk("Hello."), finish_chunk()])
+    async with OpenAIServer() as server:
+        settings = replace(SETTINGS, llm=f"openai,base_url={server.base_url},model=test")
+        async with running_engines(settings, SystemClock()) as engines:
+            server.answers += [refusal, hello]
+            if times == 2:
+                assert text_of(await answer(engines.llm)) == "Hello."
+            else:
+                with pytest.raises(error):
+                    await answer(engines.llm)
+            assert len(server.requests) == times
+            server.answers.clear()
+            server.answers += [refusal, refusal, hello]
+            with pytest.raises(error):
+                await answer(engines.llm)
+            assert len(server.requests) == 2 * times, "it is not asked for ever"

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from calls.story import Says, Told, tell
 from trunkline.clock import SystemClock
-from trunkline.events import Trouble
+from trunkline.events import CallAnswered, Trouble
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.tts.fake import FakeTextToSpeech
@@ -68,6 +70,30 @@ def test_the_model_that_answered_is_paid() -> None:
     counted = used(told, "llm")
     assert counted.keys() == {"cheap"}
     assert counted["cheap"]["output"] > 0
+
+
+class Cold(FakeLanguageModel):
+    """Takes its time to be warmed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(clock=LoopClock(), delay_ms=0, reply=REPLY, **options)
+        self.warmed: list[tuple[float, int]] = []
+        """When it was, and what it had been asked by then."""
+
+    async def warm(self) -> None:
+        self.warmed.append((self._clock.now(), len(self.prompts)))
+        await self._clock.sleep(60)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_model_is_warm_before_it_is_asked_and_nobody_waits_for_it(listed: bool) -> None:
+    cold = Cold()
+    model = FailoverLanguageModel([cold, FakeLanguageModel(clock=LoopClock())], LoopClock())
+    told = tell(Says(2.0, "what is the price"), model=model if listed else cold, lasts=8)
+    answered = next(event.at for event in told.events if isinstance(event, CallAnswered))
+    assert cold.warmed == [(answered, 0)]
+    assert REPLY in " ".join(told.said())
+    assert told.result.by == "caller"
 
 
 def test_what_a_call_cost_is_in_its_record() -> None:

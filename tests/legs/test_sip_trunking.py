@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from legs.test_sip_calls import all_events, next_call, two_phones
+from trunkline.events import CallAnswered
 from trunkline.legs.sip import SipSettings
 from trunkline.legs.sip_trunk import Trunk
 from trunkline.sip.hop import Hop, note_source
@@ -113,6 +114,8 @@ async def test_where_one_trunk_is_out_of_order_the_next_carries_the_call(status:
             assert called.info.callee == f"sip:+15551234@{place}"
             assert called.info.caller == "sip:+4930@127.0.0.1"
             await calling.hang_up()
+            answered = [event.trunk for event in await all_events(calling) if isinstance(event, CallAnswered)]
+            assert answered == ["second"], "the one that carries it is the one that is paid"
             await all_events(called)
         assert broken.seen[0].uri.startswith("sip:15551234@")
 
@@ -187,6 +190,7 @@ async def test_only_known_peers_may_call(place: str) -> None:
         calling = await one.dial(f"sip:a@{place}")
         called = await next_call(two)  # 127.0.0.1 is the trunk's own server.
         assert called.info.variables == {"trunk": "t"}
+        assert called.trunk == "t"
         await called.hang_up("busy")
         with pytest.raises(CallNotTaken):
             await calling.answer()

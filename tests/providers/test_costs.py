@@ -243,6 +243,7 @@ def test_every_price_tells_when_its_page_was_read() -> None:
         "[llm]\nx = { input = nan }",
         "[llm]\nx = { read = 2026-01-01 }",
         "[lmm]\nx = { input = 1.0 }",
+        "[carrier]\nx = { hours = 1.0 }",
     ],
 )
 def test_a_table_that_is_wrong(tmp_path: Path, text: str) -> None:
@@ -267,6 +268,70 @@ def test_a_recogniser_that_is_sent_utterances_alone_is_paid_for_those() -> None:
     (row,) = [row for row in meter.to_json(PRICES)["engines"] if row["kind"] == "stt"]
     assert row["used"] == {"seconds": 100.0, "speech_seconds": 10.0}
     assert row["cost"] == 0.01
+
+
+def carried(seconds: float, leg: str = "twilio", trunk: str = "", direction: str = "inbound") -> CostMeter:
+    meter = CostMeter()
+    for event in (
+        CallStarted(0.0, "c", direction, "a", "b", leg, "s", "w", {"stt": "brain"}),
+        CallAnswered(10.0, "PCMU", 8000, trunk),
+        CallEnded(10.0 + seconds, "agent", "done", ""),
+    ):
+        meter.add(event)
+    return meter
+
+
+CARRIERS = Prices(
+    {
+        "carrier": {
+            "twilio": {"begun_minutes": 0.01},
+            "twilio-outbound": {"begun_minutes": 0.02},
+            "sip/acme": {"minutes": 0.006},
+        },
+    },
+    frozenset({"brain"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("meter", "name", "cost"),
+    [
+        (carried(0.0), "twilio-inbound", 0.01),
+        (carried(60.0), "twilio-inbound", 0.01),
+        (carried(60.1), "twilio-inbound", 0.02),
+        (carried(90.0, direction="outbound"), "twilio-outbound", 0.04),
+        (carried(90.0, "sip", "acme", "outbound"), "sip/acme-outbound", 0.009),
+        (carried(90.0, "sip", "other"), "sip/other-inbound", None),
+        (carried(90.0, "telnyx"), "telnyx-inbound", None),
+    ],
+)
+def test_a_carriers_minutes_cost_what_its_own_way_of_counting_says(
+    meter: CostMeter, name: str, cost: float | None
+) -> None:
+    told = meter.to_json(CARRIERS)
+    (row,) = told["carriers"]
+    assert (row["name"], row["cost"]) == (name, cost)
+    assert told["total"] == cost
+    assert told["unknown"] == ([] if cost is not None else [f"carrier {name}"])
+    assert [engine["kind"] for engine in told["engines"]] == ["stt"]
+
+
+def test_what_a_carrier_is_billed_for_is_told_in_seconds_and_in_minutes_begun() -> None:
+    (row,) = carried(61.5).to_json(CARRIERS)["carriers"]
+    assert row["used"] == {"seconds": 61.5, "begun_minutes": 2}
+
+
+@pytest.mark.parametrize("leg", ["sip", "memory", "browser", "audiosocket", "ari"])
+def test_a_way_in_without_a_carrier_has_no_price_to_be_missing(leg: str) -> None:
+    told = carried(60.0, leg).to_json(CARRIERS)
+    assert (told["carriers"], told["total"], told["unknown"]) == ([], 0.0, [])
+
+
+def test_a_call_that_nobody_took_is_not_billed() -> None:
+    meter = CostMeter()
+    meter.add(CallStarted(0.0, "c", "outbound", "a", "b", "twilio", "s", "w", {}))
+    meter.add(CallEnded(30.0, "network", "no answer", ""))
+    assert meter.to_json(CARRIERS)["carriers"] == []
 
 
 def test_sound_that_a_model_hears_and_speaks_has_prices_of_its_own() -> None:

@@ -42,6 +42,7 @@ from trunkline.errors import (
     EngineTimeout,
 )
 from trunkline.prompt import Message, Prompt, Token, Tool, ToolCall, Usage
+from trunkline.providers import warmth
 from trunkline.providers.llm.anthropic import AnthropicLanguageModel
 from trunkline.providers.llm.anthropic_wire import request_of
 
@@ -383,3 +384,18 @@ async def test_before_start_and_after_close(server: AnthropicServer, model: Anth
     await assert_closes_twice(model)
     with pytest.raises(EngineDown):
         await answer(model)
+
+
+async def test_a_call_after_a_silence_finds_a_connection_open(
+    server: AnthropicServer, model: AnthropicLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await model.warm()
+    assert len(server.looked_up) == 1, "it was spoken to just now"
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    await model.warm()
+    assert len(server.looked_up) == 2
+    server.cards = dict.fromkeys(server.cards, refused(500))
+    await model.warm()  # it is told when it is asked in earnest
+    await model.close()
+    await model.warm()
+    assert len(server.looked_up) == 3

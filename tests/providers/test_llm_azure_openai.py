@@ -42,6 +42,8 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def server() -> AsyncGenerator[HttpServer, None]:
     async with HttpServer() as running:
+        listed = Reply([b'{"object": "list", "data": []}'])
+        running.cards = {"GET /openai/v1/models": listed, "GET /openai/models": listed}
         yield running
 
 
@@ -60,6 +62,7 @@ async def test_the_address_without_a_version(server: HttpServer) -> None:
     assert deltas == [Token("Hel"), Token("lo."), Usage(20, 2, 16)]
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/openai/v1/chat/completions")
+    assert server.connections == 1, "the start's connection is kept"
     assert asked.headers["authorization"] == "Bearer secret-1"
     assert (asked.json["model"], asked.json["max_completion_tokens"]) == ("my-deployment", 200)
     assert engine.name == "gpt-4.1-mini"
@@ -75,7 +78,14 @@ async def test_the_address_with_a_version(server: HttpServer) -> None:
     assert asked.path == "/openai/deployments/my-deployment/chat/completions"
     assert asked.query == {"api-version": "2024-10-21"}
     assert asked.headers["api-key"] == "secret-1"
+    assert [each.query for each in server.looked_up] == [asked.query]
     await engine.close()
+
+
+async def test_a_key_that_is_refused_is_told_at_start(server: HttpServer) -> None:
+    server.cards["GET /openai/v1/models"] = refused(401)
+    with pytest.raises(EngineKeyWrong, match="AZURE_OPENAI_API_KEY"):
+        await make(server).start()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,9 @@ async def test_what_is_missing_is_told_at_start(server: HttpServer, monkeypatch:
     with pytest.raises(ConfigError, match="no deployment"):
         await make(server, model="").start()
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.address)
-    await AzureOpenAILanguageModel(clock=SystemClock(), model="x").start()
+    engine = AzureOpenAILanguageModel(clock=SystemClock(), model="x")
+    await engine.start()
+    await engine.close()
     monkeypatch.delenv("AZURE_OPENAI_API_KEY")
     with pytest.raises(EngineKeyWrong, match="Set AZURE_OPENAI_API_KEY"):
         await make(server).start()

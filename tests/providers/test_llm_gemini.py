@@ -30,6 +30,7 @@ from trunkline.errors import (
     EngineTimeout,
 )
 from trunkline.prompt import Message, Prompt, Token, Tool, ToolCall, Usage
+from trunkline.providers import warmth
 from trunkline.providers.llm.gemini import GeminiLanguageModel
 from trunkline.providers.llm.gemini_wire import Signatures, request_of
 
@@ -303,3 +304,18 @@ async def test_the_vendors_own_client_reads_the_server(server: GeminiServer) -> 
     assert chunks[-1].usage_metadata.cached_content_token_count == 16
     await client.aio.aclose()
     client.close()
+
+
+async def test_a_call_after_a_silence_finds_a_connection_open(
+    server: GeminiServer, model: GeminiLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await model.warm()
+    assert len(server.looked_up) == 1, "it was spoken to just now"
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    await model.warm()
+    assert len(server.looked_up) == 2
+    server.cards = dict.fromkeys(server.cards, refused(500))
+    await model.warm()  # it is told when it is asked in earnest
+    await model.close()
+    await model.warm()
+    assert len(server.looked_up) == 3

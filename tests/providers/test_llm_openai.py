@@ -17,6 +17,7 @@ from providers.llm_conformance import (
 )
 from providers.said_in_errors import SAID, assert_is_not_for_the_log
 from providers.servers.openai_server import (
+    MODEL,
     Answer,
     OpenAIServer,
     finish_chunk,
@@ -39,6 +40,7 @@ from trunkline.errors import (
     Verdict,
 )
 from trunkline.prompt import Message, Prompt, Token, Tool, ToolCall, Usage
+from trunkline.providers import warmth
 from trunkline.providers.llm.openai import OpenAILanguageModel
 
 HELLO = [text_chunk(""), text_chunk("Hel"), text_chunk("lo."), finish_chunk(), usage_chunk(20, 2, 16)]
@@ -237,10 +239,113 @@ async def test_cancelling_the_reader_closes_the_connection(
 
 
 async def test_nobody_listens_there() -> None:
-    engine = OpenAILanguageModel(clock=SystemClock(), base_url="http://127.0.0.1:9/v1", model="test")
+    nowhere: dict[str, Any] = {"clock": SystemClock(), "base_url": "http://127.0.0.1:9/v1", "model": "test"}
+    with pytest.raises(EngineNetwork, match="base_url"):
+        await OpenAILanguageModel(**nowhere).start()
+    engine = OpenAILanguageModel(**nowhere, verify=False)
     await engine.start()
     with pytest.raises(EngineNetwork, match="base_url"):
         await answer(engine)
+    await engine.close()
+
+
+async def test_the_connection_is_open_before_the_first_turn(server: OpenAIServer) -> None:
+    engine = make(server)
+    await engine.start()
+    assert (server.looked_up, server.connections) == (["/v1/models"], 1)
+    server.answers.append(Answer(HELLO))
+    await answer(engine)
+    assert server.connections == 1
+    await engine.close()
+
+
+async def test_a_call_after_a_silence_finds_a_connection_open(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make(server)
+    await engine.start()
+    server.answers += [Answer(HELLO), Answer(HELLO)]
+    await answer(engine)  # this server closes the connection then
+    await engine.warm()
+    assert (len(server.looked_up), server.connections) == (1, 1), "it was spoken to just now"
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    await engine.warm()
+    assert (len(server.looked_up), server.connections) == (2, 2)
+    await answer(engine)
+    assert server.connections == 2
+    server.models = Answer(status=401)
+    await engine.warm()  # it is told when it is asked in earnest
+    await engine.close()
+    await engine.warm()
+
+
+async def test_what_is_not_to_be_looked_at_is_not(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warmth, "IDLE_SECONDS", 0.0)
+    engine = make(server, verify=False)
+    await engine.start()
+    await engine.warm()
+    assert server.looked_up == []
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("models", "kind"),
+    [
+        (Answer(status=401), EngineKeyWrong),
+        (Answer(status=403), EngineKeyWrong),
+        (Answer(end="hang"), EngineTimeout),
+    ],
+)
+async def test_a_server_that_would_not_answer_is_told_at_start(
+    server: OpenAIServer, models: Answer, kind: type[EngineError]
+) -> None:
+    server.models = models
+    engine = make(server, first_token_s=0.3)
+    with pytest.raises(kind):
+        await engine.start()
+    with pytest.raises(EngineDown):
+        await answer(engine)
+
+
+SCOPES = {"error": {"message": "You have insufficient permissions. Missing scopes: api.model.read."}}
+"""What a key is told that may be used for answers alone."""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        Answer(status=404),
+        Answer(status=503),
+        Answer(body="models? none"),
+        Answer(status=403, body=SCOPES),
+        Answer(status=401, body=SCOPES),
+    ],
+)
+async def test_a_server_need_not_list_its_models(server: OpenAIServer, models: Answer) -> None:
+    server.models = models
+    engine = make(server)
+    await engine.start()
+    server.answers.append(Answer(HELLO))
+    assert text_of(await answer(engine)) == "Hello."
+    await engine.close()
+
+
+@pytest.mark.parametrize(("card", "kind"), [(Answer(body=MODEL), None), (Answer(status=404), EngineRequest)])
+async def test_the_vendor_is_asked_for_the_models_card(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, card: Answer, kind: type[EngineError] | None
+) -> None:
+    monkeypatch.setattr("trunkline.providers.llm.openai._OFFICIAL", server.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-1")
+    server.models = card
+    engine = OpenAILanguageModel(clock=SystemClock(), model="test")
+    if kind is None:
+        await engine.start()
+    else:
+        with pytest.raises(kind, match="no such model"):
+            await engine.start()
+    assert server.looked_up == ["/v1/models/test"]
     await engine.close()
 
 

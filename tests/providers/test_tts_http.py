@@ -50,6 +50,8 @@ from trunkline.providers.tts.playht import PlayHT
 
 pytest.importorskip("httpx")
 
+SCOPES = "You have insufficient permissions for this operation. Missing scopes: model.request."
+"""What a key is told that is made for other things."""
 Engine = OpenAIVoices | AzureVoices | GoogleVoices
 KINDS: dict[str, tuple[type[VoiceHttpServer], type[Engine], str]] = {
     "openai": (OpenAIVoiceServer, OpenAIVoices, "OPENAI_API_KEY"),
@@ -160,6 +162,8 @@ async def test_failures_fall_in_our_tree_and_the_next_sentence_is_spoken(
     [
         (400, {"error": {"message": "bad voice"}}, EngineRequest),
         (401, {"error": {"message": "invalid key"}}, EngineKeyWrong),
+        (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, EngineKeyWrong),
+        (401, {"error": {"message": SCOPES}}, EngineKeyWrong),
         (402, {}, EngineQuota),
         (403, {"error": {"message": "denied"}}, EngineKeyWrong),
         (404, {}, EngineRequest),
@@ -206,6 +210,12 @@ async def test_what_is_wrong_is_told_at_start(vendor: Vendor, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "httpx", None)
     with pytest.raises(EngineMissing, match=rf"pip install 'trunkline\[{vendor.name}\]'"):
         await vendor.engine().start()
+
+
+async def test_a_key_that_may_not_look_may_still_speak(vendor: Vendor) -> None:
+    vendor.server.cards = dict.fromkeys(vendor.server.cards, refused(403, {"error": {"message": SCOPES}}))
+    async with opened(vendor.engine()) as voice:
+        assert (await say(voice, SENTENCE)).pcm
 
 
 async def test_the_voices(vendor: Vendor) -> None:
@@ -269,7 +279,7 @@ def test_text_stays_text_in_ssml() -> None:
 async def test_what_google_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "secret-1")
     async with GoogleVoiceServer() as server:
-        engine = GoogleVoices(clock=SystemClock(), base_url=server.address)
+        engine = GoogleVoices(clock=SystemClock(), base_url=server.address, streamed=False)
         async with opened(engine, voice="en-GB-Chirp3-HD-Aoede", words_per_minute=192) as voice:
             await say(voice, "Hello.")
         assert server.asked[0].json == {

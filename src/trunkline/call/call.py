@@ -82,7 +82,7 @@ from trunkline.events import (
 from trunkline.legs.leg import Leg
 from trunkline.providers.failover import model_reporting_to, voices_reporting_to
 from trunkline.providers.llm.local_brain import LocalBrain
-from trunkline.providers.protocols import LanguageModel, ListenOptions, Voice, VoiceOptions
+from trunkline.providers.protocols import KeepsWarm, LanguageModel, ListenOptions, Voice, VoiceOptions
 from trunkline.scenario.actions import End, Expect, Recapped, StartTimer, TimeUp, ToolResult, Transfer
 from trunkline.sip.not_taken import CallNotTaken
 from trunkline.turn.taking import TurnTaking
@@ -243,6 +243,8 @@ class Call:
             await listener.open(self.voice_batch, self.settings.vad)
             async with CallTasks() as tasks:
                 self._wire(voice, listener, mine.llm, tasks)
+                if isinstance(mine.llm, KeepsWarm):
+                    tasks.spawn(mine.llm.warm(), "warm")
                 tasks.spawn(self._leg_events(early), "leg events")
                 tasks.spawn(self._listen(listener), "listen")
                 assert self._thinker is not None

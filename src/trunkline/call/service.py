@@ -35,6 +35,7 @@ from trunkline.legs.leg import Leg, LegInfo
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.providers.costs import prices_in_force
 from trunkline.providers.failover import FailoverLanguageModel, FailoverTextToSpeech
+from trunkline.providers.llm.local_brain import LocalBrain
 from trunkline.providers.protocols import LanguageModel, SpeechToText, TextToSpeech
 from trunkline.providers.registry import make_llm, make_s2s, make_stt, make_tts
 from trunkline.providers.s2s.protocol import SpeechToSpeech
@@ -132,8 +133,10 @@ def _no_ends(error: TrunklineError) -> None:
 
 
 def _one_model(specs: str | tuple[str, ...], clock: Clock) -> LanguageModel:
+    """One alone is a list too, so that it is asked again where that may help and nothing was said yet."""
     models = [make_llm(spec, clock) for spec in ((specs,) if isinstance(specs, str) else specs)]
-    return models[0] if len(models) == 1 else FailoverLanguageModel(models, clock, tell=_engine_failed)
+    here = len(models) == 1 and models[0].name == LocalBrain.name
+    return models[0] if here else FailoverLanguageModel(models, clock, tell=_engine_failed)
 
 
 def _one_voice(specs: str | tuple[str, ...], clock: Clock) -> TextToSpeech:
@@ -146,8 +149,9 @@ def _spent(event: Event) -> None:
 
 
 def _engine_failed(name: str, error: TrunklineError) -> None:
-    # The others go on without it; a person should know before the first call.
-    logger.warning("an engine of the list does not start", engine=name, error=error.for_log())
+    # At the start the others go on without it, and a person should know before the first call; later it is
+    # what was asked outside of calls: reviews, and lines made ahead.
+    logger.warning("an engine failed outside of a call", engine=name, error=error.for_log())
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import typer
 
 from trunkline.cli.call import call
 from trunkline.cli.config import config
+from trunkline.cli.costs import costs
 from trunkline.cli.demo import demo
 from trunkline.cli.doctor import doctor
 from trunkline.cli.engines import engines, try_engine
@@ -69,6 +70,7 @@ for _name, _command in (
     ("serve", serve),
     ("call", call),
     ("config", config),
+    ("costs", costs),
     ("doctor", doctor),
     ("say", say),
     ("voices", voices),

@@ -46,6 +46,8 @@ class CallAnswered(Event):
 
     codec: str
     rate: int
+    trunk: str = ""
+    """By which of several it is up, where it is by one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,7 @@ class SipService:
         caller_uri = str(session.invite.from_.uri)
         info = LegInfo(session.invite.call_id, "outbound", caller_uri, uri, "sip", dict(variables or {}))
         leg = self._leg(session, info, session.hop)
+        leg.trunk = self._trunk_of(session)
         leg.begin(*begun[1:])
         leg.spare = tuple(ports.values())
 
@@ -243,12 +244,17 @@ class SipService:
             if begun is None:
                 return None
             self._legs[begun[0]] = leg
+            leg.trunk = self._trunk_of(begun[0])
             leg.begin(*begun[1:])
             return begun[0]
 
         leg.another_way = another_way
         self._endpoint.settle()
         return leg
+
+    def _trunk_of(self, session: Session) -> str:
+        trunk = self._attempts[session].trunk
+        return trunk.name if trunk is not None else ""
 
     async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> list[Attempt]:
         target = parse_uri(uri)

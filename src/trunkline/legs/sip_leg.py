@@ -80,6 +80,8 @@ class SipLeg:
         self._decided = asyncio.Event()
         """Set once the call is up with media, or will never be."""
         self._gone = False
+        self.trunk = info.variables.get("trunk", "") if info.direction == "inbound" else ""
+        """By whose it came; of calls out the service says it, which may try several."""
         self.another_way: Callable[[CallNotTaken], Session | None] = _no_other
         """Gives the next attempt at a call that its trunk would not carry; None: there is no other."""
         self.follow: Callable[[SipLeg, AskedToCall], None] = lambda _, __: None
@@ -365,7 +367,7 @@ class SipLeg:
         assert self._sound.agreement is not None
         self._answered = True
         self._ring_limit.cancel()
-        self._deliver(CallAnswered(at, self._sound.agreement.codec.name, self.rate))
+        self._deliver(CallAnswered(at, self._sound.agreement.codec.name, self.rate, self.trunk))
         self._sound.fix()
         self._decided.set()
 

@@ -2,7 +2,8 @@
 
 Tokens come from `GenerationDone` (what the model said it used), characters from `SynthesisStarted`,
 seconds of recognition from the call's own length, since most hosted recognisers bill the open stream, or from
-the caller's speech for those that are sent nothing else. What an engine costs that is not in the table is
+the caller's speech for those that are sent nothing else, and the carrier's minutes from the answer to the
+end. What an engine or a carrier costs that is not in the table is
 unknown, and said to be so: a sum with a hole in it is no sum.
 
 Counted where they are spent: turn by turn, an answer that was dropped included. Where another engine of a
@@ -13,6 +14,7 @@ a model had read before it failed is told by nobody, and not counted.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections import defaultdict
@@ -51,9 +53,15 @@ _UNITS = {
     },
     "tts": {"characters": 1e6},
     "stt": {"hours": 3600.0, "speech_hours": 3600.0},
+    "carrier": {"minutes": 60.0, "begun_minutes": 1.0},
 }
-"""What is counted for each kind, and how many of the counted units the price is for. `hours` are counted
-in seconds; of these two the one counts that has a price."""
+"""What is counted for each kind, and how many of the counted units the price is for. `hours` and `minutes`
+are counted in seconds."""
+_EITHER = frozenset({"stt", "carrier"})
+"""Kinds of whose units the one counts that has a price."""
+_NO_CARRIER = frozenset({"memory", "sip", "browser", "audiosocket", "ari"})
+"""Ways in that nobody bills as such. SIP by a trunk is another matter; what a PBX pays for its own is not
+seen from here."""
 _SOURCE = ("read", "by")
 """What a row tells of where its prices are from."""
 _BEFORE_SPEECH = 0.3
@@ -92,7 +100,7 @@ def load_prices(file: Path | None = None) -> Prices:
     unknown = tree.keys() - _UNITS.keys() - {"free", "currency"}
     if unknown:
         raise ConfigError(
-            f"there is no table [{min(unknown)}]", where=str(file), hint="There are llm, tts, stt"
+            f"there is no table [{min(unknown)}]", where=str(file), hint=f"There are {', '.join(_UNITS)}"
         )
     return Prices(table, frozenset(tree.get("free", {}).get("names", ())), str(tree.get("currency", "USD")))
 
@@ -141,7 +149,7 @@ class Spent:
         total = 0.0
         for unit, count in self.units.items():
             price = row.get(unit, row.get(unit.replace("cached", "input")) if "cached" in unit else None)
-            if price is None and count and self.kind != "stt":
+            if price is None and count and self.kind not in _EITHER:
                 return None
             total += (price or 0.0) * count / _UNITS[self.kind][unit]
         return total
@@ -159,6 +167,8 @@ class CostMeter:
         """The latest sentence's turn and characters, while no engine of a list is known to have it."""
         self._turn = 0
         """Of the latest sentence."""
+        self._leg = self._direction = self._trunk = ""
+        self._answered: float | None = None
         self._listening: float | None = None
         """Since when the present recogniser listens."""
         self._speaking: float | None = None
@@ -171,8 +181,10 @@ class CostMeter:
         match event:
             case CallStarted():
                 self._engines = dict(event.engines)
+                self._leg, self._direction = event.leg, event.direction
             case CallAnswered():
-                self._listening = event.at
+                self._listening = self._answered = event.at
+                self._trunk = event.trunk
             case GenerationStarted():
                 self._turn_of[event.generation] = (event.turn, event.model)
             case GenerationDone():
@@ -205,6 +217,23 @@ class CostMeter:
                 self._speaking = None
                 self._stop_listening(event.at)
                 self._listening = None
+                self._carry(event.at)
+
+    def _carry(self, at: float) -> None:
+        """The call, answered or not, is over. A call is named by its leg or trunk, and its direction: these
+        have prices of their own."""
+        answered, self._answered = self._answered, None
+        if answered is None or (self._leg in _NO_CARRIER and not self._trunk):
+            return
+        name = f"{self._leg}/{self._trunk}" if self._trunk else self._leg
+        seconds = max(0.0, at - answered)
+        self._count(
+            0,
+            "carrier",
+            f"{name}-{self._direction}",
+            minutes=seconds,
+            begun_minutes=max(1, math.ceil(seconds / 60)),
+        )
 
     def _speak_sentence(self) -> None:
         """The latest sentence went to the only engine there is, or to nobody of a list."""
@@ -244,7 +273,7 @@ class CostMeter:
             spent.units[unit] += count
 
     def to_json(self, prices: Prices) -> dict[str, Any]:
-        """By engine and by turn. `total` is null, and `unknown` names why, where a price is missing."""
+        """By engine, carrier and turn. `total` is null, and `unknown` names why, where a price is missing."""
         engines: dict[tuple[str, str], Spent] = {}
         turns: dict[int, list[Spent]] = defaultdict(list)
         for (turn, kind, name), spent in sorted(self._spent.items()):
@@ -258,14 +287,11 @@ class CostMeter:
             "total": _sum(engines.values(), prices),
             "unknown": unknown,
             "engines": [
-                {
-                    "kind": spent.kind,
-                    "name": spent.name,
-                    "used": _used(spent),
-                    "cost": _rounded(spent.price(prices)),
-                }
+                {"kind": spent.kind, **_told(spent, prices)}
                 for spent in engines.values()
+                if spent.kind != "carrier"
             ],
+            "carriers": [_told(spent, prices) for spent in engines.values() if spent.kind == "carrier"],
             "turns": [{"turn": turn, "cost": _sum(rows, prices)} for turn, rows in sorted(turns.items())],
         }
 
@@ -296,9 +322,13 @@ def _tokens_of(counts: Sequence[int]) -> dict[str, int]:
     return text
 
 
+def _told(spent: Spent, prices: Prices) -> dict[str, Any]:
+    return {"name": spent.name, "used": _used(spent), "cost": _rounded(spent.price(prices))}
+
+
 def _used(spent: Spent) -> dict[str, float]:
     """Units as people count them: seconds of recognition, not hours."""
-    names = {"hours": "seconds", "speech_hours": "speech_seconds"}
+    names = {"hours": "seconds", "speech_hours": "speech_seconds", "minutes": "seconds"}
     return {names.get(unit, unit): round(count, 3) for unit, count in spent.units.items()}
 
 

@@ -23,7 +23,7 @@ from trunkline.clock import Clock
 from trunkline.errors import ConfigError, EngineDown, EngineError, EngineTimeout, Verdict
 from trunkline.prompt import Delta, Prompt, Usage
 from trunkline.providers.breaker import Breaker
-from trunkline.providers.protocols import LanguageModel, Spoken, TextToSpeech, Voice, VoiceOptions
+from trunkline.providers.protocols import KeepsWarm, LanguageModel, Spoken, TextToSpeech, Voice, VoiceOptions
 
 Tell = Callable[[str, EngineError], None]
 """Given the failed engine's name and its error, as soon as it failed."""
@@ -80,7 +80,8 @@ class EngineRow(Generic[E]):
             except EngineError as error:
                 failure = failure or error
                 guarded.breaker.failed(self.clock.now(), error)
-                self.tell(guarded.engine.name, error)
+                if len(self.engines) > 1:  # of one alone it is raised
+                    self.tell(guarded.engine.name, error)
             else:
                 self.started.append(guarded)
         if not self.started and failure is not None:
@@ -155,6 +156,12 @@ class FailoverLanguageModel:
 
     async def start(self) -> None:
         await self._row.start()
+
+    async def warm(self) -> None:
+        """The one that is asked first is warm as a call begins."""
+        for guarded in self._row.order()[:1]:
+            if isinstance(guarded.engine, KeepsWarm):
+                await guarded.engine.warm()
 
     async def close(self) -> None:
         await self._row.close()

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineTimeout
 from trunkline.providers.http_client import make_client
-from trunkline.providers.refusals import checked_address, checked_limits, key_from, refusal, unreachable
+from trunkline.providers.refusals import (
+    checked_address,
+    checked_limits,
+    key_from,
+    only_may_not_look,
+    refusal,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -91,9 +98,10 @@ class HostedEngine(ABC):
         if self._verify and self._card():
             try:
                 await self._get(self._card())
-            except EngineError:
-                await self.close()
-                raise
+            except EngineError as error:
+                if not only_may_not_look(error.what):
+                    await self.close()
+                    raise
 
     def _key_when_started(self) -> str:
         if self._key is None:

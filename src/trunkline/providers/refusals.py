@@ -32,12 +32,14 @@ def refusal(status: int, body: str, where: str, key_env: str) -> EngineError:
     """The error for an HTTP status of 400 and more. `body`: what the service said, JSON or text."""
     said = said_in(body)
     told = f": {said}" if said else ""
-    spent = any(word in said.lower() for word in _QUOTA_WORDS)
+    lowered = said.lower()
+    # "Insufficient permissions" are no empty account.
+    spent = any(word in lowered for word in _QUOTA_WORDS) and "permission" not in lowered
     if status == 402 or (spent and status in (401, 403, 429)):
         return EngineQuota(
             f"the account is out of money or quota{told}", where=where, hint="Look at its billing page"
         )
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and "API key" in said):  # the latter is Google's way
         return EngineKeyWrong(
             f"it refused the key (HTTP {status}){told}", where=where, hint=f"Check {key_env}"
         )
@@ -56,6 +58,12 @@ def refusal(status: int, body: str, where: str, key_env: str) -> EngineError:
     if status < 500:
         return EngineRequest(f"it refused the request (HTTP {status}){told}", where=where)
     return EngineDown(f"it is broken (HTTP {status}){told}", where=where)
+
+
+def only_may_not_look(said: str) -> bool:
+    """The key is known, and made for less than reading cards of models, as OpenAI's restricted keys may be.
+    Whether it is made for what is asked in earnest is then met with the first request."""
+    return "missing scopes" in said.lower()
 
 
 def said_in(body: str) -> str:

@@ -1,7 +1,7 @@
 """A local server that speaks the published chat-completions streaming protocol over HTTP/1.1.
 
 It answers each POST with the next of its scripted `Answer`s and notes what it was asked, and whether
-the client closed the connection before the answer was over.
+the client closed the connection before the answer was over. Its models it tells whoever asks.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ def _chunk(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
     }
 
 
+MODEL = {"id": "test", "object": "model", "created": 1, "owned_by": "nobody"}
+
+
 class OpenAIServer:
     """`async with OpenAIServer() as server:` listens on a free port of loopback."""
 
@@ -77,6 +80,11 @@ class OpenAIServer:
         self.requests: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.keys: list[str] = []
+        self.models = Answer(body={"object": "list", "data": [MODEL]})
+        """What it answers when it is asked for its models, or for the card of one."""
+        self.looked_up: list[str] = []
+        """The paths at which it was."""
+        self.connections = 0
         self.asked = asyncio.Event()
         """A request has come."""
         self.dropped = asyncio.Event()
@@ -107,6 +115,7 @@ class OpenAIServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
         try:
             while await self._serve_one(reader, writer):
                 pass
@@ -123,6 +132,9 @@ class OpenAIServer:
             return False  # the client closed an idle connection
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
         body = await reader.readexactly(int(headers.get("content-length", "0")))
+        if head[0].startswith("GET /v1/models"):
+            self.looked_up.append(head[0].split(" ")[1])
+            return await self._tell(reader, writer, self.models)
         self.asked.set()
         self.bodies.append(body)
         self.requests.append(json.loads(body))
@@ -130,7 +142,7 @@ class OpenAIServer:
         assert head[0].startswith("POST /v1/chat/completions "), head[0]
         answer = self.answers.popleft()
         if answer.status != 200:
-            return await self._refuse(writer, answer)
+            return await self._tell(reader, writer, answer)
         watch = asyncio.create_task(self._watch(reader))
         try:
             return await self._stream(writer, answer, watch)
@@ -138,7 +150,11 @@ class OpenAIServer:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
 
-    async def _refuse(self, writer: asyncio.StreamWriter, answer: Answer) -> bool:
+    async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> bool:
+        """An answer in one piece, as all are that refuse."""
+        if answer.end == "hang":
+            await reader.read(1)
+            return False
         body = json.dumps(answer.body or {"error": {"message": "no", "type": "x", "code": None}}).encode()
         extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         writer.write(

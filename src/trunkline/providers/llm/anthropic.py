@@ -47,13 +47,12 @@ class AnthropicLanguageModel(HostedModel):
         between_tokens_s: float = 3.0,
         verify: bool = True,
     ) -> None:
-        super().__init__(clock, model, first_token_s, between_tokens_s)
+        super().__init__(clock, model, first_token_s, between_tokens_s, verify)
         self._base_url = base_url
         self._key_env = key_env
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._thinking = thinking
-        self._verify = verify
         self._client: AsyncAnthropic | None = None
 
     async def start(self) -> None:
@@ -68,17 +67,19 @@ class AnthropicLanguageModel(HostedModel):
         if self._client is None:
             # Reading the SDK's many files takes a second or so: not on the loop.
             self._client = await asyncio.to_thread(_client, base_url, key, self._first_token)
-        if self._verify:
-            await self._look_at_the_model(self._client)
+        await self._verified()
 
-    async def _look_at_the_model(self, client: AsyncAnthropic) -> None:
+    @property
+    def _started(self) -> bool:
+        return self._client is not None
+
+    async def _look_at_the_model(self) -> None:
+        assert self._client is not None
         try:
-            await self._within(client.models.retrieve(self.name), self._clock.now() + self._first_token)
+            await self._within(self._client.models.retrieve(self.name), self._clock.now() + self._first_token)
         except EngineTimeout as error:
-            await self.close()
             raise EngineTimeout("it did not answer at the start", where=self.name) from error
         except Exception as error:  # whatever the client raised is told in our own tree
-            await self.close()
             raise self._engine_error(error) from error
 
     async def _ask(self, prompt: Prompt) -> OpenAnswer:

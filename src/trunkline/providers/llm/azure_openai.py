@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 class AzureOpenAILanguageModel(OpenAILanguageModel):
     """`endpoint`: the resource's address, else taken from `AZURE_OPENAI_ENDPOINT`. `priced_as`: the model
-    behind the deployment, for the ledger and the prices, which cannot know what a deployment is called."""
+    behind the deployment, for the ledger and the prices, which cannot know what a deployment is called.
+    `verify`: ask for the resource's list of models at the start, which proves address and key, and not the
+    deployment: only its models are listed."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class AzureOpenAILanguageModel(OpenAILanguageModel):
         first_token_s: float = 5.0,
         between_tokens_s: float = 3.0,
         token_limit_name: str = "max_completion_tokens",  # noqa: S107 - the name of a field
+        verify: bool = True,
     ) -> None:
         endpoint = endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
         super().__init__(
@@ -51,6 +54,7 @@ class AzureOpenAILanguageModel(OpenAILanguageModel):
             first_token_s=first_token_s,
             between_tokens_s=between_tokens_s,
             token_limit_name=token_limit_name,
+            verify=verify,
         )
         self.name = priced_as or model
         self._asked_of = model
@@ -58,7 +62,7 @@ class AzureOpenAILanguageModel(OpenAILanguageModel):
         self._api_version = api_version
 
     async def start(self) -> None:
-        """Load the SDK and see that endpoint, deployment and key are there. Calls nothing."""
+        """Load the SDK and see that endpoint, deployment and key are there, then as its base does."""
         if not self._endpoint:
             raise ConfigError(
                 "no endpoint is given", where="azure", hint="Set endpoint= or AZURE_OPENAI_ENDPOINT"

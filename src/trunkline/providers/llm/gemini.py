@@ -48,13 +48,12 @@ class GeminiLanguageModel(HostedModel):
         between_tokens_s: float = 3.0,
         verify: bool = True,
     ) -> None:
-        super().__init__(clock, model, first_token_s, between_tokens_s)
+        super().__init__(clock, model, first_token_s, between_tokens_s, verify)
         self._base_url = base_url
         self._key_env = key_env
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._thinking = thinking
-        self._verify = verify
         self._client: httpx.AsyncClient | None = None
         self._signatures = Signatures()
         self._answers = count(1)
@@ -72,23 +71,23 @@ class GeminiLanguageModel(HostedModel):
             headers = {"x-goog-api-key": key}
             limit = max(30.0, 2 * self._first_token)
             self._client = await asyncio.to_thread(make_client, base_url, headers, "gemini", "gemini", limit)
-        if self._verify:
-            try:
-                await self._look_at_the_model(self._client)
-            except EngineError:
-                await self.close()
-                raise
+        await self._verified()
 
-    async def _look_at_the_model(self, client: httpx.AsyncClient) -> None:
+    @property
+    def _started(self) -> bool:
+        return self._client is not None
+
+    async def _look_at_the_model(self) -> None:
+        assert self._client is not None
         try:
             deadline = self._clock.now() + self._first_token
-            response = await self._within(client.get(f"/v1beta/models/{self.name}"), deadline)
+            response = await self._within(self._client.get(f"/v1beta/models/{self.name}"), deadline)
         except EngineTimeout as error:
             raise EngineTimeout("it did not answer at the start", where=self.name) from error
         except Exception as error:  # whatever the client raised is told in our own tree
             raise self._engine_error(error) from error
         if response.status_code >= 400:
-            raise self._refusal(response.status_code, response.text)
+            raise refusal(response.status_code, response.text, self.name, self._key_env)
 
     async def _ask(self, prompt: Prompt) -> OpenAnswer:
         if self._client is None:
@@ -116,7 +115,7 @@ class GeminiLanguageModel(HostedModel):
                 said = (await response.aread()).decode("utf-8", "replace")
             finally:
                 await close()
-            raise self._refusal(response.status_code, said)
+            raise refusal(response.status_code, said, self.name, self._key_env)
         return OpenAnswer(events, close)
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[str, None]:
@@ -127,11 +126,6 @@ class GeminiLanguageModel(HostedModel):
 
     def _reader(self) -> ContentReader:
         return ContentReader(self.name, self._signatures, f"gemini{next(self._answers)}")
-
-    def _refusal(self, status: int, body: str) -> EngineError:
-        if status == 400 and "API key" in body:  # this vendor's way to refuse a key
-            status = 401
-        return refusal(status, body, self.name, self._key_env)
 
     def _engine_error(self, error: Exception) -> EngineError:
         if isinstance(error, ValueError | LookupError | TypeError | AttributeError):

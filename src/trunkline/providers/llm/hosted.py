@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineTimeout
 from trunkline.prompt import Delta, Prompt
+from trunkline.providers.warmth import Warmth
 
 T = TypeVar("T")
 
@@ -49,11 +50,43 @@ class OpenAnswer:
 class HostedModel(ABC):
     """`name`: what the ledger and the prices know it by. Times in seconds."""
 
-    def __init__(self, clock: Clock, name: str, first_token_s: float, between_tokens_s: float) -> None:
+    def __init__(
+        self, clock: Clock, name: str, first_token_s: float, between_tokens_s: float, verify: bool
+    ) -> None:
         self.name = name
         self._clock = clock
         self._first_token = first_token_s
         self._between_tokens = between_tokens_s
+        self._verify = verify
+        self._warmth = Warmth(clock)
+
+    async def _verified(self) -> None:
+        """Look at the model, where that is wanted. Raises an `EngineError`, and is closed then."""
+        if not self._verify:
+            return
+        try:
+            await self._look_at_the_model()
+        except EngineError:
+            await self.close()
+            raise
+        self._warmth.used()
+
+    async def warm(self) -> None:
+        """Have a connection open for the call that begins."""
+        if self._verify and self._started:
+            await self._warmth.renew(self._look_at_the_model)
+
+    @property
+    @abstractmethod
+    def _started(self) -> bool:
+        """There is a client to ask with."""
+
+    @abstractmethod
+    async def _look_at_the_model(self) -> None:
+        """Ask for the model's card, which costs nothing. Raises an `EngineError`."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
 
     @abstractmethod
     async def _ask(self, prompt: Prompt) -> OpenAnswer:
@@ -103,6 +136,7 @@ class HostedModel(ABC):
             if answer is not None:
                 # At once, also when the caller was cancelled: the provider stops, and so does the bill.
                 await asyncio.shield(_close(answer))
+                self._warmth.used()
 
     async def _within(self, waiting: Awaitable[T], deadline: float) -> T:
         try:

@@ -25,11 +25,14 @@ from trunkline.errors import (
     EngineError,
     EngineKeyWrong,
     EngineMissing,
+    EngineNetwork,
     EngineTimeout,
 )
 from trunkline.prompt import Delta, Prompt, Token, Usage
 from trunkline.providers.llm.openai_errors import engine_error
 from trunkline.providers.llm.openai_wire import ToolCallPieces, request_of, usage_of
+from trunkline.providers.refusals import only_may_not_look
+from trunkline.providers.warmth import Warmth
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -44,7 +47,8 @@ class OpenAILanguageModel:
     never shown. `first_token_s`, `between_tokens_s`: how long to wait, in seconds. `temperature` and
     `max_tokens` stand in for the prompt's where they are not negative. `token_limit_name`: newer
     hosted models want `max_completion_tokens`, most other servers `max_tokens` (the default here,
-    but for the official address)."""
+    but for the official address). `verify`: ask something free of charge at the start, so that a wrong
+    key is told then and the connection is open before the first turn."""
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class OpenAILanguageModel:
         first_token_s: float = 5.0,
         between_tokens_s: float = 3.0,
         token_limit_name: str = "",
+        verify: bool = True,
     ) -> None:
         self.name = model
         self._asked_of = model
@@ -72,10 +77,12 @@ class OpenAILanguageModel:
         self._limit_name = token_limit_name or (
             "max_completion_tokens" if self._base_url == _OFFICIAL else "max_tokens"
         )
+        self._verify = verify
+        self._warmth = Warmth(clock)
         self._client: AsyncOpenAI | None = None
 
     async def start(self) -> None:
-        """Load the SDK and see that there is a key. Calls nothing that costs money."""
+        """Load the SDK, look for the key and, with `verify`, ask the service about the model."""
         if urlsplit(self._base_url).scheme not in ("http", "https"):
             raise ConfigError(
                 f"base_url {self._base_url!r} is not a web address",
@@ -90,6 +97,37 @@ class OpenAILanguageModel:
         if self._client is None:
             # Reading the SDK's many files takes a second or so: not on the loop.
             self._client = await asyncio.to_thread(self._make_client, key)
+        if self._verify:
+            try:
+                await self._look(self._client)
+            except EngineError:
+                await self.close()
+                raise
+            self._warmth.used()
+
+    async def warm(self) -> None:
+        """Have a connection open for the call that begins."""
+        client = self._client
+        if self._verify and client is not None:
+            await self._warmth.renew(lambda: self._look(client))
+
+    async def _look(self, client: AsyncOpenAI) -> None:
+        """Ask the vendor for the model's card, and any other service for its list of models. Raises an
+        `EngineError`."""
+        official = self._base_url == _OFFICIAL
+        asking = client.models.retrieve(self._asked_of) if official else client.models.list()
+        try:
+            async with asyncio.timeout(self._first_token):
+                await asking
+        except TimeoutError:
+            raise EngineTimeout("it did not answer at the start", where=self.name) from None
+        except Exception as error:  # whatever the client raised is told in our own tree
+            told = engine_error(error, self.name, self._key_env)
+            if only_may_not_look(str(error)):
+                return
+            # Not every server has such a list; that it was reached, and took the key, is enough.
+            if official or isinstance(told, EngineKeyWrong | EngineNetwork | EngineTimeout):
+                raise told from error
 
     def _make_client(self, key: str) -> AsyncOpenAI:
         """The SDK's client for this address; a service with its own way in has its own."""
@@ -126,6 +164,7 @@ class OpenAILanguageModel:
             if response is not None:
                 # At once, also when the caller was cancelled: the provider stops, and so does the bill.
                 await asyncio.shield(_close(response))
+                self._warmth.used()
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -17,8 +17,8 @@ from trunkline.audio.frame import Frame
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineRequest, EngineTimeout
 from trunkline.events import Expectation, Word
+from trunkline.providers.google_errors import engine_error
 from trunkline.providers.protocols import Heard, ListenOptions
-from trunkline.providers.stt.google_errors import engine_error
 from trunkline.providers.stt.hearing import final, keyterms_of, partial, spread, trust
 from trunkline.providers.stt.line_sound import SoundEncoder, SoundFormat
 from trunkline.providers.stt.outbox import Outbox
@@ -26,6 +26,8 @@ from trunkline.providers.stt.socket_recognition import MOST_BEHIND
 from trunkline.providers.stt.timeline import Timeline
 
 _WHERE = "google"
+_API = "Speech-to-Text API"
+_CHECK = "project, location, model and language"
 _PIECE = 0.1
 """Seconds of sound in a request; the vendor recommends 100 ms."""
 _LARGEST_PIECE = 0.5
@@ -153,7 +155,7 @@ class GoogleRecognition:
             self._outbox.fail(error)
         except Exception as error:  # noqa: BLE001 - the task ends here, and a call is told why
             # Whatever the client raises, it did not get through.
-            self._outbox.fail(engine_error(error))
+            self._outbox.fail(engine_error(error, _API, _CHECK))
 
     async def _one_stream(self) -> None:
         self._timeline, self._began, self._said, self._sounded = Timeline(), self._clock.now(), 0.0, False

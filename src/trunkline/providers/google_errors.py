@@ -16,25 +16,27 @@ from trunkline.errors import (
 _WHERE = "google"
 
 
-def engine_error(error: Exception) -> EngineError:
-    """What `error` means, by its gRPC status (google.rpc.Code) where it has one."""
+def engine_error(error: Exception, api: str, check: str, key_env: str = "") -> EngineError:
+    """What `error` means, by its gRPC status (google.rpc.Code) where it has one. `api`: what the project must
+    have; `check`: what may be wrong with a request; `key_env`: the variable of the key, where it is one."""
     if isinstance(error, TimeoutError):
         return EngineTimeout("it did not begin in its time", where=_WHERE)
     code = getattr(error, "grpc_status_code", None) or getattr(error, "code", None)
     name = getattr(code() if callable(code) else code, "name", "")
     details = getattr(error, "message", "") or getattr(error, "details", "")
     said = " ".join(str(details() if callable(details) else details).split())[:200]
+    if name == "INVALID_ARGUMENT" and "API key" in said:  # this vendor's way to refuse a key
+        name = "UNAUTHENTICATED"
     match name:
         case "UNAUTHENTICATED" | "PERMISSION_DENIED":
-            hint = "Check the credentials, and that the project has the Speech-to-Text API"
+            hint = f"Check {key_env or 'the credentials'}, and that the project has the {api}"
             return EngineKeyWrong(f"it refused the credentials: {said}", where=_WHERE, hint=hint)
         case "RESOURCE_EXHAUSTED" if "billing" in said.lower():
             return EngineQuota(said, where=_WHERE, hint="Look at its billing page")
         case "RESOURCE_EXHAUSTED":
             return EngineRate(said or "too many requests just now", where=_WHERE)
         case "INVALID_ARGUMENT" | "NOT_FOUND" | "FAILED_PRECONDITION" | "UNIMPLEMENTED":
-            hint = "Check project, location, model and language"
-            return EngineRequest(f"it refused the request: {said}", where=_WHERE, hint=hint)
+            return EngineRequest(f"it refused the request: {said}", where=_WHERE, hint=f"Check {check}")
         case "INTERNAL" if "from Core" in said:  # gRPC's own word for a write that the other end did not take
             return EngineNetwork(f"the stream broke: {said}", where=_WHERE)
         case "DEADLINE_EXCEEDED":
