@@ -230,9 +230,9 @@ def test_the_next_voice_speaks_and_the_rate_stays() -> None:
         row, told = voices(fake(clock, fail_after=0), fake(clock, rate=16000), clock=clock)
         await row.start()
         voice = await row.open(VoiceOptions(rate=8000))
-        assert voice.speaks_first
+        before = voice.speaks_first
         said = await say(voice, "one two three four")
-        assert not voice.speaks_first
+        assert (before, voice.speaks_first) == (True, False)
         assert voice.rate == 8000
         assert said.seconds == pytest.approx(2.0, abs=0.01)
         assert said.marks[-1] == (2.0, 18)
@@ -251,9 +251,9 @@ def test_a_sentence_that_breaks_off_is_gone_on_with() -> None:
         await row.start()
         voice = await row.open(VoiceOptions(rate=24000))
         assert (await say(voice, "one")).seconds
-        assert voice.speaks_first
+        alone = voice.speaks_first
         said = await say(voice, "one two three four")
-        assert not voice.speaks_first
+        assert (alone, voice.speaks_first) == (True, False)
         assert second.said == [" three four"]
         assert said.seconds == pytest.approx(1.2 + 1.0, abs=0.01)
         assert [place for _, place in said.marks] == [3, 7, 13, 18]
