@@ -6,7 +6,6 @@ Start here; `sip_leg.py` is the leg, `trunkline.sip` the signalling, `trunkline.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
 
@@ -22,8 +21,8 @@ from trunkline.legs.sip_trace import SipTrace, Watcher, trace_of
 from trunkline.legs.sip_trunk import Trunk, is_within, number_in
 from trunkline.legs.sip_trunking import Attempt, SipTrunking
 from trunkline.legs.sip_variables import inbound_info, variable_headers
+from trunkline.legs.sip_ways import Begun, Ways
 from trunkline.rtp.pacer import Pacer
-from trunkline.rtp.port import MediaPort
 from trunkline.sip.connections import TlsFiles
 from trunkline.sip.digest import Credentials
 from trunkline.sip.endpoint import Reached, SipEndpoint
@@ -32,7 +31,6 @@ from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, host_text
 from trunkline.sip.identity import ANONYMOUS
 from trunkline.sip.not_taken import CallNotTaken, Why
-from trunkline.sip.offer import Terms
 from trunkline.sip.options import Options
 from trunkline.sip.replaces import replaces_in
 from trunkline.sip.session import Session
@@ -198,63 +196,50 @@ class SipService:
         number = number_in(uri) if self._trunking else ""
         if number:
             hidden = caller.lower() == HIDDEN
-            attempts = deque(await self._trunking.attempts(number, "" if hidden else caller, hidden=hidden))
+            attempts = await self._trunking.attempts(number, "" if hidden else caller, hidden=hidden)
         else:
-            attempts = deque(await self._straight(uri, caller, credentials))
+            attempts = await self._straight(uri, caller, credentials)
         ports = await self._ports.open_for(attempt.hop for attempt in attempts)
 
-        def invite_next(before: Attempt | None = None) -> tuple[Session, MediaPort, Terms] | None:
-            while attempts:
-                attempt = attempts.popleft()
-                if self._trunking.take(attempt, before):
-                    more = elsewhere or bool(attempts)
-                    # Each is told the address by which it reaches us; they may be of another family.
-                    media = ports[self._endpoint.listens_on(attempt.hop)]
-                    terms = self._ports.terms(attempt.hop, media)
-                    try:
-                        return self._invite(attempt, terms.offer(), headers, more=more), media, terms
-                    except SipError:
-                        self._trunking.give_back(attempt)
-                        raise
-            return None
+        def invite(attempt: Attempt, offer: bytes, *, more: bool) -> Session:
+            return self._invite(attempt, offer, headers, more=more)
 
+        ways = Ways(attempts, ports, self._ports, self._trunking, invite, more=elsewhere)
         try:
-            begun = invite_next()
+            begun = ways.go()
             if begun is None:
                 raise CallNotTaken(Why.UNAVAILABLE, "every trunk is at its limit")
         except (SipError, CallNotTaken):
-            for media in ports.values():
-                await media.close()
+            await ways.close()
             raise
-        session = begun[0]
+        session = begun.session
         caller_uri = str(session.invite.from_.uri)
         info = LegInfo(session.invite.call_id, "outbound", caller_uri, uri, "sip", dict(variables or {}))
         leg = self._leg(session, info, session.hop)
-        leg.trunk = self._trunk_of(session)
-        leg.begin(*begun[1:])
-        leg.spare = tuple(ports.values())
-
-        def another_way(error: CallNotTaken) -> Session | None:
-            if (attempt := self._attempts.get(leg.session)) is not None:
-                self._trunking.failed(attempt, error, attempts)
-                doubt = self._endpoint.distrusted if attempt.hop.transport == "tls" else ""
-                if doubt and error.why is Why.NOT_REACHABLE:
-                    error.what += f": its certificate does not convince ({doubt})"
-            begun = None if self._closing or self._endpoint.agent.draining else invite_next(attempt)
-            if begun is None:
-                return None
-            self._legs[begun[0]] = leg
-            leg.trunk = self._trunk_of(begun[0])
-            leg.begin(*begun[1:])
-            return begun[0]
-
-        leg.another_way = another_way
+        leg.spare = tuple(ways.media)
+        self._goes(leg, begun)
+        leg.another_way = lambda error: self._another_way(leg, ways, error)
         self._endpoint.settle()
         return leg
 
-    def _trunk_of(self, session: Session) -> str:
-        trunk = self._attempts[session].trunk
-        return trunk.name if trunk is not None else ""
+    def _goes(self, leg: SipLeg, begun: Begun) -> None:
+        self._legs[begun.session] = leg
+        trunk = self._attempts[begun.session].trunk
+        leg.trunk = trunk.name if trunk is not None else ""
+        leg.begin(begun.media, begun.terms)
+
+    def _another_way(self, leg: SipLeg, ways: Ways, error: CallNotTaken) -> Session | None:
+        """A way came to nothing, of which `error` tells: call the next one."""
+        attempt = self._attempts.get(leg.session)
+        if attempt is not None:
+            self._trunking.failed(attempt, error, ways.left)
+            doubt = self._endpoint.distrusted if attempt.hop.transport == "tls" else ""
+            if doubt and error.why is Why.NOT_REACHABLE:
+                error.what += f": its certificate does not convince ({doubt})"
+        if self._closing or self._endpoint.agent.draining or (begun := ways.go(attempt)) is None:
+            return None
+        self._goes(leg, begun)
+        return begun.session
 
     async def _straight(self, uri: str, caller: str, credentials: tuple[Credentials, ...]) -> list[Attempt]:
         target = parse_uri(uri)
