@@ -24,6 +24,7 @@ from trunkline.events import (
     Dtmf,
     Event,
     Expectation,
+    GuardrailBlocked,
     HoldEnded,
     HoldStarted,
     MediaBack,
@@ -35,7 +36,7 @@ from trunkline.events import (
 )
 from trunkline.lab.memory_leg import MemoryLeg
 from trunkline.legs.leg import Leg, LegEvent, TransferResult
-from trunkline.prompt import Message
+from trunkline.prompt import Message, Prompt
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import ListenOptions, Recognition, Spoken, Voice, VoiceOptions
 from trunkline.providers.stt.fake import FakeSpeechToText, Utterance
@@ -46,6 +47,7 @@ from trunkline.scenario.actions import (
     CallerQuiet,
     End,
     Expect,
+    Generate,
     Happening,
     Say,
     Transfer,
@@ -62,6 +64,14 @@ class HandsOver(SmallTalk):
     """Hands the call over at once, and comes back to the caller where that fails."""
 
     how: str = "bridged"
+    by_model: bool = False
+    """Whether a model says so."""
+
+    def judge_prompt(self, sentence: str) -> Prompt | None:
+        return Prompt((Message("user", sentence),))
+
+    def broken_rule(self, answer: str) -> str:
+        return "never promise anything" if answer.strip() else ""
 
     def step(
         self, state: tuple[Message, ...], happening: Happening
@@ -69,7 +79,8 @@ class HandsOver(SmallTalk):
         match happening:
             case CallBegan():
                 who = Transfer("sip:sales@example.com", "name: Ann; seats: twelve", self.how)
-                return state, [Say("One moment."), who]
+                asks = Generate(Prompt((Message("user", "Say so."),)))
+                return state, [asks if self.by_model else Say("One moment."), who]
             case TransferEnded():
                 self.happenings.append(happening)
                 return state, [Say(BACK), Expect(Expectation())]
@@ -239,6 +250,7 @@ def tell(
     settings: CallSettings | None = None,
     deaf: bool = False,
     hears_until: float = 0.0,
+    judged_after: float = 0.0,
     dial: bool = True,
     result: TransferResult = TransferResult.NOT_SUPPORTED,
     drain_at: float = 0.0,
@@ -258,6 +270,9 @@ def tell(
             [stt],
             FakeLanguageModel(clock=clock, reply="I see."),
             Noted(words, clock=clock, rate=RATE, speed=0, delay_ms=0),
+            judge=FakeLanguageModel(clock=clock, reply="1", delay_ms=1000 * judged_after)
+            if judged_after
+            else None,
         )
         batch = VoiceBatch(clock, inline=True)
         acting: list[asyncio.Task[None]] = []
@@ -276,7 +291,7 @@ def tell(
             acting.append(asyncio.create_task(act(clock, person, theirs), name="person"))
             return ours
 
-        play = HandsOver(how=how)
+        play = HandsOver(how=how, by_model=bool(judged_after))
         call = Call(
             far,
             play,
@@ -434,6 +449,14 @@ def test_a_recogniser_that_fails_while_the_person_is_rung_ends_the_call_where_th
     assert told.done().result == "declined"
     assert told.result.by == "agent"
     assert told.said()[-1] == "I have to go. Goodbye."
+
+
+def test_what_a_judge_says_late_does_not_part_them() -> None:
+    told = tell(Person(answers_after=0.2, presses="1", acts_after=0.8, leaves_after=30.0), judged_after=4.0)
+    [blocked] = [event for event in told.events if isinstance(event, GuardrailBlocked)]
+    assert blocked.at > told.done().at
+    assert told.result.by == "person"
+    assert told.over_at - told.done().at > 20.0
 
 
 def test_a_person_from_whom_no_sound_comes_any_more_is_not_waited_for() -> None:

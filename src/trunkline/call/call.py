@@ -378,6 +378,8 @@ class Call:
     def _judged(self, generation: int, sentence: str, rule: str) -> None:
         if self._thinker is not None and not self._ended.done():
             self._emit(GuardrailBlocked(self.clock.now(), generation, f"judge: {rule}", sentence, ""))
+            if self._handoff is not None:
+                return  # To take the sentence back would take the person back too.
             self._thinker.judged(sentence, rule, caller_speaks=self._caller_speaks)
 
     def _start_timer(self, timer: StartTimer) -> None:
