@@ -6,7 +6,8 @@ import asyncio
 import math
 from array import array
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,21 +17,26 @@ from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
 from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
-from trunkline.clock import VirtualClock, run_virtual
+from trunkline.clock import Clock, VirtualClock, run_virtual
 from trunkline.errors import EngineDown
 from trunkline.events import (
     CallerSilent,
     Dtmf,
     Event,
     Expectation,
+    GuardrailBlocked,
+    HoldEnded,
+    HoldStarted,
+    MediaBack,
+    MediaLost,
     SpeakingStopped,
     TransferDone,
     TransferStarted,
     Trouble,
 )
 from trunkline.lab.memory_leg import MemoryLeg
-from trunkline.legs.leg import Leg, TransferResult
-from trunkline.prompt import Message
+from trunkline.legs.leg import Leg, LegEvent, TransferResult
+from trunkline.prompt import Message, Prompt
 from trunkline.providers.llm.fake import FakeLanguageModel
 from trunkline.providers.protocols import ListenOptions, Recognition, Spoken, Voice, VoiceOptions
 from trunkline.providers.stt.fake import FakeSpeechToText, Utterance
@@ -41,6 +47,7 @@ from trunkline.scenario.actions import (
     CallerQuiet,
     End,
     Expect,
+    Generate,
     Happening,
     Say,
     Transfer,
@@ -57,6 +64,14 @@ class HandsOver(SmallTalk):
     """Hands the call over at once, and comes back to the caller where that fails."""
 
     how: str = "bridged"
+    by_model: bool = False
+    """Whether a model says so."""
+
+    def judge_prompt(self, sentence: str) -> Prompt | None:
+        return Prompt((Message("user", sentence),))
+
+    def broken_rule(self, answer: str) -> str:
+        return "never promise anything" if answer.strip() else ""
 
     def step(
         self, state: tuple[Message, ...], happening: Happening
@@ -64,7 +79,8 @@ class HandsOver(SmallTalk):
         match happening:
             case CallBegan():
                 who = Transfer("sip:sales@example.com", "name: Ann; seats: twelve", self.how)
-                return state, [Say("One moment."), who]
+                asks = Generate(Prompt((Message("user", "Say so."),)))
+                return state, [asks if self.by_model else Say("One moment."), who]
             case TransferEnded():
                 self.happenings.append(happening)
                 return state, [Say(BACK), Expect(Expectation())]
@@ -86,7 +102,11 @@ class Person:
     """Seconds from their answer; 0: never."""
     refuses: CallNotTaken | None = None
     rate: int = RATE
+    leg_says: tuple[LegEvent, ...] = ()
+    """What happens on our leg to them; its times are seconds from the caller's call."""
     frames: list[Frame] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """What was pressed to them."""
     leg: MemoryLeg | None = None
     called: str = ""
 
@@ -121,6 +141,38 @@ class TwoEars(FakeSpeechToText):
         words = self._person.says.split()
         script = [Utterance(begin, tuple((word, begin + 0.3 * (n + 1)) for n, word in enumerate(words)))]
         return await FakeSpeechToText(clock=self._clock, script=script).open(options)
+
+
+class WearsOut(TwoEars):
+    """Hears nothing of the caller any more from `until` on, whoever is asked."""
+
+    def __init__(self, clock: VirtualClock, person: Person, until: float) -> None:
+        super().__init__(clock, person)
+        self._until = until
+
+    async def open(self, options: ListenOptions) -> Recognition:  # type: ignore[override]
+        if self._clock.now() >= self._until:
+            raise EngineDown("worn out", where="stt")
+        first = not self._opened
+        recognition = await super().open(options)
+        return _Wearing(recognition, self._clock, self._until) if first else recognition
+
+
+class _Wearing:
+    def __init__(self, recognition: Recognition, clock: Clock, until: float) -> None:
+        self._recognition = recognition
+        self._clock = clock
+        self._until = until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recognition, name)
+
+    def __aiter__(self) -> _Wearing:
+        return self
+
+    async def __anext__(self) -> Any:
+        await self._clock.sleep(self._until - self._clock.now())
+        raise EngineDown("worn out", where="stt")
 
 
 class Deaf(FakeSpeechToText):
@@ -197,22 +249,30 @@ def tell(
     caller_leaves: float = 120.0,
     settings: CallSettings | None = None,
     deaf: bool = False,
+    hears_until: float = 0.0,
+    judged_after: float = 0.0,
     dial: bool = True,
     result: TransferResult = TransferResult.NOT_SUPPORTED,
     drain_at: float = 0.0,
     caller_presses: tuple[float, str] = (0.0, ""),
 ) -> Told:
     async def story(clock: VirtualClock) -> Told:
+        begun = clock.now()
         near, far = MemoryLeg.pair(clock, caller="sip:+15551234@example.com")
         far.transfer_result = result
         events: list[Event] = []
         words: list[str] = []
         heard: list[Frame] = []
-        stt = Deaf(clock=clock, script=[]) if deaf else TwoEars(clock, person)
+        stt: FakeSpeechToText = Deaf(clock=clock, script=[]) if deaf else TwoEars(clock, person)
+        if hears_until:
+            stt = WearsOut(clock, person, begun + hears_until)
         engines = Engines(
             [stt],
             FakeLanguageModel(clock=clock, reply="I see."),
             Noted(words, clock=clock, rate=RATE, speed=0, delay_ms=0),
+            judge=FakeLanguageModel(clock=clock, reply="1", delay_ms=1000 * judged_after)
+            if judged_after
+            else None,
         )
         batch = VoiceBatch(clock, inline=True)
         acting: list[asyncio.Task[None]] = []
@@ -225,10 +285,13 @@ def tell(
                 ours.error = person.refuses  # type: ignore[attr-defined]
                 return ours
             person.leg = theirs
+            for event in person.leg_says:
+                happens = replace(event, at=begun + event.at)
+                clock.call_at(happens.at, partial(ours.deliver, happens))
             acting.append(asyncio.create_task(act(clock, person, theirs), name="person"))
             return ours
 
-        play = HandsOver(how=how)
+        play = HandsOver(how=how, by_model=bool(judged_after))
         call = Call(
             far,
             play,
@@ -278,6 +341,19 @@ async def act(clock: VirtualClock, person: Person, leg: MemoryLeg) -> None:
     if leg.ended:
         return
     await leg.answer()
+    async with asyncio.TaskGroup() as both:
+        keys = both.create_task(note_keys(person, leg))
+        await live(clock, person, leg)
+        await asyncio.wait((keys,))
+
+
+async def note_keys(person: Person, leg: MemoryLeg) -> None:
+    async for event in leg.events():
+        if isinstance(event, Dtmf):
+            person.keys.append(event.digit)
+
+
+async def live(clock: VirtualClock, person: Person, leg: MemoryLeg) -> None:
     sound = tone(person.rate, 700)
     leg.start(person.frames.append, lambda _: sound)
     await clock.sleep(person.acts_after)
@@ -349,6 +425,7 @@ def test_what_the_caller_presses_is_the_person_s_and_in_no_log() -> None:
     told = tell(Person(presses="1"), caller_leaves=40.0, caller_presses=(30.0, "4111"))
     assert told.done().result == "transferred"
     assert not [event for event in told.events if isinstance(event, Dtmf)]
+    assert told.person.keys == ["4", "1", "1", "1"]
 
 
 def test_a_talk_with_a_person_outlasts_the_longest_call_of_the_agent_but_not_its_own_limit() -> None:
@@ -358,6 +435,44 @@ def test_a_talk_with_a_person_outlasts_the_longest_call_of_the_agent_but_not_its
     told = tell(Person(presses="1"), settings=settings, caller_leaves=500.0)
     assert told.result.by == "agent"
     assert told.over_at - told.done().at == pytest.approx(60.0, abs=1.0)
+
+
+def test_a_recogniser_that_fails_while_they_talk_is_nobody_s_loss() -> None:
+    told = tell(Person(presses="1", leaves_after=60.0), hears_until=30.0)
+    assert [event.where for event in told.events if isinstance(event, Trouble)].count("stt") > 1
+    assert told.result.by == "person"
+    assert told.over_at - told.done().at > 40.0
+
+
+def test_a_recogniser_that_fails_while_the_person_is_rung_ends_the_call_where_they_do_not_take_it() -> None:
+    told = tell(Person(answers_after=20.0, presses="2"), hears_until=8.0)
+    assert told.done().result == "declined"
+    assert told.result.by == "agent"
+    assert told.said()[-1] == "I have to go. Goodbye."
+
+
+def test_what_a_judge_says_late_does_not_part_them() -> None:
+    told = tell(Person(answers_after=0.2, presses="1", acts_after=0.8, leaves_after=30.0), judged_after=4.0)
+    [blocked] = [event for event in told.events if isinstance(event, GuardrailBlocked)]
+    assert blocked.at > told.done().at
+    assert told.result.by == "person"
+    assert told.over_at - told.done().at > 20.0
+
+
+def test_a_person_from_whom_no_sound_comes_any_more_is_not_waited_for() -> None:
+    lost = tuple(MediaLost(25.0 + n, 5.0 + n) for n in (0.0, 5.0, 10.0, 15.0))
+    told = tell(Person(presses="1", leg_says=lost))
+    assert told.done().result == "transferred"
+    assert (told.result.by, told.result.reason) == ("network", "no audio came from the person any more")
+    started = next(event for event in told.events if isinstance(event, TransferStarted))
+    assert told.over_at - started.at == pytest.approx(38.5, abs=2.0)
+
+
+@pytest.mark.parametrize("back", [(MediaBack(28.0),), (HoldStarted(28.0), HoldEnded(60.0))])
+def test_a_person_whose_sound_comes_back_or_who_holds_is_kept(back: tuple[LegEvent, ...]) -> None:
+    told = tell(Person(presses="1", leg_says=(MediaLost(25.0, 5.0), *back), leaves_after=80.0))
+    assert told.result.by == "person"
+    assert told.over_at - told.done().at > 60.0
 
 
 # --- not taken ------------------------------------------------------------------------------------
@@ -451,6 +566,13 @@ def test_a_blind_transfer_gives_what_the_leg_gives(result: TransferResult) -> No
         assert (told.result.by, told.result.outcome) == ("agent", "transferred")
     else:
         assert told.said()[1] == BACK
+
+
+def test_a_person_who_leaves_before_they_are_joined_leaves_the_caller_with_the_agent() -> None:
+    # They press the key and hang up in the same moment.
+    told = tell(Person(presses="1", leaves_after=6.0), caller_leaves=60.0)
+    assert told.done().result == "declined"
+    assert told.said()[1] == BACK
 
 
 def test_an_attended_transfer_of_a_leg_that_cannot_joins_them_here() -> None:

@@ -218,6 +218,15 @@ async def test_keys_that_come_by_info_are_told_and_doubles_are_not() -> None:
         ([("1", "rtp", 0.0), ("2", "info", 0.2)], [True, True]),
         ([("1", "rtp", 0.0), ("1", "info", 2.0)], [True, True]),
         ([("1", "rtp", 0.0), ("1", "info", 0.1), ("1", "rtp", 0.3), ("1", "info", 0.4)], [True, False] * 2),
+        # Signalling takes longer than sound: the next key is there before the double of the first.
+        (
+            [("1", "rtp", 0.0), ("2", "rtp", 0.2), ("1", "info", 0.3), ("2", "info", 0.5)],
+            [True, True, False, False],
+        ),
+        (
+            [("1", "rtp", 0.0), ("1", "rtp", 0.2), ("1", "info", 0.3), ("1", "info", 0.5)],
+            [True, True, False, False],
+        ),
     ],
 )
 def test_a_key_is_told_once_whichever_way_it_comes(

@@ -141,6 +141,16 @@ async def test_other_codecs_and_rates_are_coded_anew(one: Stream, other: Stream)
         bridge.close()
 
 
+async def test_more_keys_than_anybody_presses_are_not_kept_for_later() -> None:
+    async with two_calls(PCMU, L16) as (_, to_alice, to_bob, bob):
+        bridge = Bridge(to_alice, to_bob)
+        to_bob.configure(replace(L16, send=False), remote=("127.0.0.1", bob.port.local_port))
+        for _ in range(100):
+            bridge._ways[0].digit("5")
+        assert to_bob.session.sending_dtmf
+        bridge.close()
+
+
 async def test_encrypted_calls_keep_each_its_own_keys() -> None:
     try:
         usable = suites()

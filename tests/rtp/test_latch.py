@@ -61,6 +61,38 @@ def test_a_new_address_opens_it_and_its_first_packet_closes_it() -> None:
     assert send(latch, STRANGER, 10, at=60.0) == 0
 
 
+def test_what_is_under_way_from_the_old_place_does_not_move_it_back() -> None:
+    latch = latched()
+    latch.signal(MOVED)
+    # They go on from where they were until our answer is there; that is heard, and nothing is sent there.
+    assert send(latch, NAT, 10, at=1.0) == 10
+    assert latch.remote == MOVED
+    # The new place is behind a NAT too: its own packets show where it is, the old ones between them.
+    behind = ("203.0.113.77", 50_000)
+    for number in range(NEEDED):
+        latch.admit(behind, 2, number, 1.2 + number * 0.02)
+        latch.admit(NAT, 1, 10 + number, 1.21 + number * 0.02)
+    assert latch.remote == behind
+    assert send(latch, NAT, 100, at=1.5) == 0
+
+
+def test_with_a_tag_too_what_is_under_way_from_the_old_place_moves_nothing() -> None:
+    latch = latched()
+    latch.signal(MOVED)
+    assert latch.admit(NAT, 1, 50, 1.0, proven=True)
+    assert latch.remote == MOVED
+
+
+def test_who_only_says_to_have_moved_is_found_where_they_still_are() -> None:
+    latch = latched()
+    latch.signal(MOVED)
+    assert send(latch, NAT, STILL_THERE - 1, at=1.0) == STILL_THERE - 1
+    assert latch.remote == MOVED
+    assert latch.admit(NAT, 1, STILL_THERE - 1, 2.0)
+    assert latch.remote == NAT
+    assert send(latch, STRANGER, 100, at=60.0) == 0
+
+
 def test_a_proven_packet_needs_no_others_but_the_same_permission() -> None:
     latch = Latch()
     latch.signal(PEER)

@@ -193,6 +193,40 @@ async def test_keys_that_wait_when_the_media_ends_are_an_error() -> None:
             await waiting
 
 
+async def test_keys_that_nobody_waits_for_any_more_are_not_pressed_after_the_hold() -> None:
+    async with two_ports() as (one, other):
+        heard: list[Frame] = []
+        keys: list[str] = []
+        other.on_dtmf = keys.append
+        one.configure(replace(PCMU, send=False), remote=("127.0.0.1", other.local_port))
+        one.start(lambda _: None, lambda _: LOUD)
+        other.start(heard.append, lambda _: None)
+        waiting = asyncio.ensure_future(one.send_dtmf("1"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        one.configure(PCMU, remote=("127.0.0.1", other.local_port))
+        await until(lambda: sum(not frame.concealed for frame in heard) > 10)
+        assert keys == []
+
+
+async def test_an_address_of_ipv6_may_be_spelt_in_any_way() -> None:
+    clock = SystemClock()
+    pacer = Pacer(clock)
+    pacer.start()
+    try:
+        port = await MediaPort.open(pacer, clock, "::1")
+    except MediaError as error:
+        await pacer.close()
+        pytest.skip(str(error))
+    try:
+        port.configure(PCMU, remote=("0:0:0:0:0:0:0:1", 4000), symmetric=False)
+        assert port.remote == ("::1", 4000)
+    finally:
+        await port.close()
+        await pacer.close()
+
+
 async def test_garbage_on_both_ports_harms_nothing() -> None:
     async with two_ports() as (one, other):
         heard: list[Frame] = []

@@ -95,6 +95,7 @@ TRANSFER_RESULT_TIME = 2.0
 """Seconds that a transfer's result is waited for after the leg was hung up."""
 HANG_UP_LIMIT = 10.0
 """Seconds that a leg may take to end."""
+_DEAF = "the recogniser failed"
 
 logger = structlog.get_logger(__name__)
 
@@ -129,6 +130,8 @@ class Call:
     _caller_speaks: bool = False
     _handoff: HandOff | None = None
     _hold: Hold = field(default_factory=Hold)
+    _deaf: bool = False
+    """Nobody hears the caller any more."""
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _ahead: LinesAhead | None = None
     _finished: Finished | None = None
@@ -377,6 +380,8 @@ class Call:
     def _judged(self, generation: int, sentence: str, rule: str) -> None:
         if self._thinker is not None and not self._ended.done():
             self._emit(GuardrailBlocked(self.clock.now(), generation, f"judge: {rule}", sentence, ""))
+            if self._handoff is not None:
+                return  # To take the sentence back would take the person back too.
             self._thinker.judged(sentence, rule, caller_speaks=self._caller_speaks)
 
     def _start_timer(self, timer: StartTimer) -> None:
@@ -398,6 +403,7 @@ class Call:
     async def _follow(self, early: EarlyMedia, loss: LossLimit) -> None:
         async for event in early.events():
             if isinstance(event, Dtmf) and self._handoff is not None and self._handoff.joined:
+                self._handoff.key(event.digit)
                 continue  # What the caller presses now is the person's, and not for our log.
             self._emit(event)
             loss.note(event)
@@ -415,8 +421,11 @@ class Call:
         try:
             await listener.run()
         except EngineError:
-            # Each failure is in the log already. A caller nobody hears is told so, and let go.
-            self.must_end("the recogniser failed")
+            # Each failure is in the log already. A caller nobody hears is told so, and let go; but not while
+            # they talk with a person, or one is asked: an engine that is given no sound may well give up.
+            self._deaf = True
+            if self._handoff is None:
+                self.must_end(_DEAF)
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -454,6 +463,8 @@ class Call:
             if result == "transferred" and self._thinker is not None:
                 self._thinker.handed_over()
             self._end(ending.by, ending.reason)
+        elif self._deaf:
+            self.must_end(_DEAF)
         elif self._thinker is not None:
             self._thinker.transfer_ended(result)
 

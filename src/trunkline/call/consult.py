@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from trunkline.audio.frame import Frame
 from trunkline.call.engines import Engines
 from trunkline.call.listen import Listener
+from trunkline.call.loss import LossLimit
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
 from trunkline.call.voice_batch import VoiceBatch
@@ -68,8 +69,10 @@ class Consultation:
         self._asking = asking
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[TransferResult] = self._loop.create_future()
-        self.left: asyncio.Future[str] = self._loop.create_future()
-        """Set once the person has hung up: the reason."""
+        self.left: asyncio.Future[tuple[str, str]] = self._loop.create_future()
+        """Set once the person is gone: who ended it, and why."""
+        self.on_key: Callable[[str], None] = _nobody
+        """Told what they press once they have taken the call."""
         self._events: asyncio.Task[None] | None = None
         self._words_count_from = math.inf
 
@@ -91,6 +94,7 @@ class Consultation:
 
     async def close(self) -> None:
         """Nothing of the person's call is listened to any more."""
+        self.on_key = _nobody
         events, self._events = self._events, None
         if events is not None:
             events.cancel()
@@ -165,16 +169,39 @@ class Consultation:
     # --- what the person does ---------------------------------------------------------------------
 
     async def _leg_events(self) -> None:
-        async for event in self._leg.events():
-            if isinstance(event, Dtmf):
-                if event.digit == _TAKES:
-                    self._decide(TransferResult.TRANSFERRED)
-                elif event.digit == _DECLINES:
+        asking = self._asking
+        with LossLimit(asking.clock, asking.settings.media_lost_limit, lambda: self._lost(loss)) as loss:
+            async for event in self._leg.events():
+                loss.note(event)
+                if isinstance(event, Dtmf):
+                    self._key(event.digit)
+                elif isinstance(event, HungUp):
                     self._decide(TransferResult.DECLINED)
-            elif isinstance(event, HungUp):
-                self._decide(TransferResult.DECLINED)
-                if not self.left.done():
-                    self.left.set_result(event.reason)
+                    self._gone("person", f"the person hung up: {event.reason}")
+
+    def _key(self, digit: str) -> None:
+        if self._taken:
+            self.on_key(digit)
+        elif digit == _TAKES:
+            self._decide(TransferResult.TRANSFERRED)
+        elif digit == _DECLINES:
+            self._decide(TransferResult.DECLINED)
+
+    def _lost(self, loss: LossLimit) -> None:
+        """Nothing comes from their phone. Some send nothing of a silence: while they are asked, the time for
+        their answer is limit enough, and it counts again from the next that is told."""
+        if self._taken:
+            self._gone("network", "no audio came from the person any more")
+        else:
+            loss.stop()
+
+    @property
+    def _taken(self) -> bool:
+        return self._answer.done() and self._answer.result() is TransferResult.TRANSFERRED
+
+    def _gone(self, by: str, reason: str) -> None:
+        if not self.left.done():
+            self.left.set_result((by, reason))
 
     async def _listen(self, listener: Listener) -> None:
         try:
@@ -202,3 +229,7 @@ class Consultation:
     def _trouble(self, error: TrunklineError) -> None:
         now = self._asking.clock.now()
         self._asking.emit(Trouble(now, "transfer", type(error).__name__, str(error), error.verdict))
+
+
+def _nobody(_: str) -> None:
+    """Nobody wants to know what they press."""

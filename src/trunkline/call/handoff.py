@@ -66,6 +66,8 @@ class HandOff:
         self._agent = agent
         self._recorder = recorder
         self._tone: Ringback | None = None
+        self._together: Joined | None = None
+        self._farewell = "declined"
         self.leaving = False
         """Whether the caller's end may hang up because the transfer went through."""
         self.joined = False
@@ -74,6 +76,11 @@ class HandOff:
     def next_frame(self) -> bytes | None:
         """What the caller hears meanwhile."""
         return self._tone.next_frame() if self._tone is not None else None
+
+    def key(self, key: str) -> None:
+        """The caller pressed a key, and talks with the person."""
+        if self._together is not None:
+            self._together.caller_pressed(key)
 
     async def run(self) -> tuple[TransferResult, Ending | None]:
         """Try it; both its beginning and its result are in the log. Where it went through, this returns
@@ -131,7 +138,7 @@ class HandOff:
             if consultation is not None:
                 await consultation.close()
             if person is not None:
-                await person.hang_up("declined" if not self.joined else "the caller left")
+                await person.hang_up(self._farewell)
 
     def _whisper(self, asking: Asking) -> str:
         info = self._leg.info
@@ -151,20 +158,27 @@ class HandOff:
         if self._action.how == "attended" and isinstance(self._leg, SipLeg) and isinstance(person, SipLeg):
             one, other = self._leg, person
             if await self._refer(lambda: one.transfer_to(other)) is TransferResult.TRANSFERRED:
+                self._farewell = "transferred"
                 self._done(TransferResult.TRANSFERRED)
                 return TransferResult.TRANSFERRED, self._gone()
             # The caller's end will not (most trunks will not): the person waits, so they are joined here.
-        joined = Joined(self._leg, person, self._agent, self._recorder)
-        self.joined, self._tone = True, None
+        if consultation.left.done():  # They took the call, and did not wait for it.
+            self._done(TransferResult.DECLINED)
+            return TransferResult.DECLINED, None
+        joined = Joined(self._leg, person, self._agent, self._recorder, self._trouble)
+        self.joined, self._together, self._tone = True, joined, None
+        self._farewell = "the caller left"
+        consultation.on_key = joined.person_pressed
         self._done(TransferResult.TRANSFERRED)
         try:
             async with asyncio.timeout(asking.settings.joined_limit):
-                reason = await consultation.left
-            return TransferResult.TRANSFERRED, Ending("person", f"the person hung up: {reason}")
+                by, reason = await consultation.left
+            return TransferResult.TRANSFERRED, Ending(by, reason)
         except TimeoutError:
             return TransferResult.TRANSFERRED, Ending("agent", "the longest talk with a person")
         finally:
-            joined.close()
+            self._together = None
+            await joined.close()
 
     def _gone(self) -> Ending:
         return Ending("agent", f"transferred to {self._action.target}")

@@ -7,6 +7,7 @@ better. Some send both for one key.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from trunkline.clock import Clock
@@ -16,22 +17,27 @@ from trunkline.sip.session import Session
 BOTH_WAYS_SECONDS = 1.0
 """Within this the same key by the other way is the same press."""
 _ANSWER_SECONDS = 5.0
+_MOST_ALONE = 64
 KEYS = frozenset("0123456789*#ABCD")
 
 
 class Pressed:
-    """Tells a key from its double."""
+    """Tells a key from its double, which may come after the next keys: signalling takes longer than sound."""
 
     def __init__(self) -> None:
-        self._last: tuple[str, str, float] | None = None
+        self._alone: deque[tuple[str, str, float]] = deque(maxlen=_MOST_ALONE)
+        """Presses whose double has not come."""
 
     def is_new(self, key: str, way: str, at: float) -> bool:
         """Whether this is a press of its own; `way`: "rtp" or "info"."""
-        last, self._last = self._last, (key, way, at)
-        if last is None or last[0] != key or last[1] == way or at - last[2] > BOTH_WAYS_SECONDS:
-            return True
-        self._last = None  # Both have come: the next one is a press again.
-        return False
+        while self._alone and at - self._alone[0][2] > BOTH_WAYS_SECONDS:
+            self._alone.popleft()
+        for before in self._alone:
+            if before[0] == key and before[1] != way:
+                self._alone.remove(before)
+                return False
+        self._alone.append((key, way, at))
+        return True
 
 
 async def press_by_info(digits: str, session: Session, clock: Clock, settle: Callable[[], None]) -> None:

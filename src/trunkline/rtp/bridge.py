@@ -8,6 +8,8 @@ direction is decided for each packet, so a re-INVITE in the middle of it changes
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from trunkline.audio.frame import Frame
 from trunkline.audio.resample import Resampler
 from trunkline.errors import MediaError
@@ -101,7 +103,8 @@ class _Way:
 
     def digit(self, digit: str) -> None:
         if not self._keys_go_across() and self._sink.stream.dtmf_payload_type is not None:
-            self._sink.session.send_dtmf(digit)
+            with suppress(MediaError):  # More wait there than anybody presses: on hold, or out of malice.
+                self._sink.session.send_dtmf(digit)
 
     def _keys_go_across(self) -> bool:
         """Whether their packets mean the same there: between timestamps of the same clock."""

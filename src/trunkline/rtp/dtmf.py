@@ -145,6 +145,10 @@ class DtmfSender:
             raise MediaError("more than 64 digits wait to be sent")
         self._digits.extend(DIGITS.index(digit) for digit in digits.upper())
 
+    def drop(self) -> None:
+        """What was not begun is not pressed; a press under way ends as it would have."""
+        self._digits.clear()
+
     def tick(self, timestamp: int) -> EventPacket | None:
         """The event packet that takes the place of this tick's sound, which begins at `timestamp`."""
         if self._press is None:

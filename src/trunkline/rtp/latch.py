@@ -5,6 +5,9 @@ only that one counts: a stranger who sends later, or who sends nonsense first, g
 again when signalling names another address, or names the same one again (a re-INVITE, after a phone
 changed its network, say) and the source it was latched to has fallen silent. Whoever sends from the very
 address that signalling named takes the place of any other: a stranger who was quicker keeps nothing.
+
+Whoever moves goes on sending from the old address until our answer is there. That is heard, and moves
+nothing; only who stays where they were for longer has not moved, whatever their SDP says.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ NEEDED = 3
 SILENT_SECONDS = 1.0
 """For so long nothing must have come from the present source, before another may take its place."""
 STILL_THERE = 50
-"""Packets from the present source after which a permission to replace it lapses."""
+"""Packets from the present source after which a permission to replace it lapses; and as many from the one
+before a move show that there was none."""
 
 
 class Latch:
@@ -24,6 +28,7 @@ class Latch:
 
     __slots__ = (
         "_count",
+        "_former",
         "_heard_at",
         "_latched",
         "_next",
@@ -31,6 +36,7 @@ class Latch:
         "_source",
         "_ssrc",
         "_symmetric",
+        "_under_way",
         "remote",
         "strangers",
     )
@@ -43,6 +49,10 @@ class Latch:
         self._latched = False
         self._symmetric = True
         self._source: Address | None = None
+        self._former: Address | None = None
+        """Where they were before signalling named another address."""
+        self._under_way = 0
+        """Packets that came from there since."""
         self._heard_at = 0.0
         self._permitted = 0
         """Packets from the present source until nobody may replace it any more."""
@@ -59,6 +69,11 @@ class Latch:
         if remote == self._source and symmetric == self._symmetric:
             self._permitted = STILL_THERE
             return
+        if self._latched:
+            self._former = self.remote
+        if self._former == remote:
+            self._former = None
+        self._under_way = 0
         self._source = remote
         self._symmetric = symmetric
         self.remote = remote
@@ -88,6 +103,11 @@ class Latch:
             return True
         if not self.may_count(source, at):
             return False
+        if source == self._former and not self._latched:
+            self._under_way += 1
+            if self._under_way >= STILL_THERE:
+                self._believe(source, at)
+            return True
         if self._count and ssrc == self._ssrc and sequence == self._next:
             self._count += 1
         else:
@@ -96,8 +116,11 @@ class Latch:
         if self._count < NEEDED and not proven:
             self.strangers += 1
             return False
+        self._believe(source, at)
+        return True
+
+    def _believe(self, source: Address, at: float) -> None:
         self.remote = source
         self._latched = True
         self._heard_at = at
         self._permitted = self._count = 0
-        return True

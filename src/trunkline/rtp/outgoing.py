@@ -83,6 +83,10 @@ class Outgoing:
             )
         self._dtmf.send(digits)
 
+    def drop_dtmf(self) -> None:
+        """Keys that were not begun are not pressed."""
+        self._dtmf.drop()
+
     @property
     def sending_dtmf(self) -> bool:
         return self._dtmf.busy

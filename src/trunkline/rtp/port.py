@@ -185,6 +185,7 @@ class MediaPort:
             raise MediaError(f"{remote[1]} is no port")
         if address.version != self._version:
             raise MediaError(f"{remote[0]} cannot be reached from this address family")
+        remote = (str(address), remote[1])  # as sockets write it: an IPv6 address has many spellings
         nowhere = not self._can_reach(*remote)
         self._session.configure(
             replace(stream, send=False) if nowhere else stream,
@@ -233,8 +234,8 @@ class MediaPort:
 
     async def send_dtmf(self, digits: str) -> None:
         """Press these keys, one after the other; returns when the last is released. Raises
-        `MediaError` where the other end takes no keys, for what is no key, and where the media ends
-        meanwhile."""
+        `MediaError` where the other end takes no keys, for what is no key, where the media ends
+        meanwhile, and where a hold lasts too long; what was not pressed then is not pressed later."""
         if self._ticket is None:
             raise MediaError("the media was not started")
         if not digits:
@@ -250,6 +251,8 @@ class MediaPort:
         finally:
             if done in self._keys_done:
                 self._keys_done.remove(done)
+            if not self._keys_done:
+                self._session.drop_dtmf()
 
     def quality(self) -> Quality:
         """How the media did so far."""

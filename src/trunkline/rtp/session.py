@@ -181,6 +181,10 @@ class RtpSession:
         """Queue keys to be pressed. Raises `MediaError` where the other end takes none."""
         self._outgoing.send_dtmf(digits)
 
+    def drop_dtmf(self) -> None:
+        """Keys that were not begun are not pressed."""
+        self._outgoing.drop_dtmf()
+
     @property
     def sending_dtmf(self) -> bool:
         return self._outgoing.sending_dtmf
