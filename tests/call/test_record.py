@@ -2,8 +2,10 @@
 
 import errno
 import json
+import threading
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,40 @@ def test_a_gap_on_one_side_is_silence(tmp_path: Path) -> None:
         assert sound.readframes(1) == b"\x07\x00\x09\x00"
         sound.setpos(4000)
         assert sound.readframes(1) == b"\x00\x00\x09\x00"
+
+
+def test_sound_that_the_disk_has_no_time_for_is_silence_and_costs_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_module, "AUDIO_LIMIT", 3)
+    troubles: list[RecordError] = []
+    recorder = RunRecorder(tmp_path / "run", troubles.append)
+    goes_on, write = threading.Event(), recorder._write
+
+    def slow(*what: Any) -> None:
+        assert goes_on.wait(10)
+        write(*what)
+
+    monkeypatch.setattr(recorder, "_write", slow)
+    recorder.start()
+    recorder.begin_audio(0.0, 8000)
+    for n in range(500):  # ten pieces of a second
+        recorder.caller(Frame(tone(7), 8000, (n + 1) * 0.02))
+        recorder.agent(n * 0.02, tone(9))
+        if n == 400:
+            goes_on.set()
+            while not recorder._queue.empty():
+                pass
+    recorder.event(Dtmf(9.9, "5"))
+    recorder.finish({}, "")
+    assert [error.what for error in troubles] == ["the disk cannot follow; some sound is lost"]
+    assert "Dtmf" in (tmp_path / "run/events.jsonl").read_text()
+    with wave.open(str(tmp_path / "run/recording.wav")) as sound:
+        assert sound.getnframes() == 500 * 160
+        sound.setpos(5 * 8000)
+        assert sound.readframes(1) == bytes(4)
+        sound.setpos(9 * 8000)
+        assert sound.readframes(1) == b"\x07\x00\x09\x00"
 
 
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from calls.story import PLAIN_SETTINGS, SmallTalk
 from trunkline.audio.frame import Frame
 from trunkline.call.call import Call, CallResult, Engines
+from trunkline.call.joined import _AtOneRate
 from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import Clock, VirtualClock, run_virtual
@@ -579,3 +580,13 @@ def test_an_attended_transfer_of_a_leg_that_cannot_joins_them_here() -> None:
     told = tell(Person(presses="1", leaves_after=20.0), how="attended")
     assert told.done().result == "transferred"
     assert told.result.by == "person"
+
+
+def test_a_recording_has_one_rate_whatever_codec_comes() -> None:
+    recorded: list[Frame] = []
+    at_one = _AtOneRate(recorded.append, RATE)
+    for number in range(100):
+        rate = 16000 if number < 50 else RATE
+        at_one.hear(Frame(tone(rate, 300)[: rate // 25], rate, 0.02 * (number + 1)))
+    assert {frame.rate for frame in recorded} == {RATE}
+    assert sum(frame.seconds for frame in recorded) == pytest.approx(2.0, abs=0.005)

@@ -10,6 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from trunkline.audio.frame import Frame
 from trunkline.audio.resample import Resampler
@@ -42,8 +44,11 @@ class Joined:
         self._caller = caller
         self._agent = agent
         self._keys: tuple[_Keys, ...] = ()
-        hear_caller = recorder.caller if recorder is not None else None
-        hear_person = _OnTheAgentsSide(recorder, caller.rate).hear if recorder is not None else None
+        hear_caller = hear_person = None
+        if recorder is not None:
+            # The recording has the rate that the call had at first; a codec of another may come.
+            hear_caller = _AtOneRate(recorder.caller, caller.rate).hear
+            hear_person = _AtOneRate(partial(_on_the_agents_side, recorder), caller.rate).hear
         one = caller.media if isinstance(caller, SipLeg) else None
         other = person.media if isinstance(person, SipLeg) else None
         if one is not None and other is not None:
@@ -105,41 +110,38 @@ class _Keys:
             await asyncio.gather(self._pressing, return_exceptions=True)
 
 
-class _OnTheAgentsSide:
-    """Puts a person's frames into the recording, at its rate."""
+def _on_the_agents_side(recorder: RunRecorder, frame: Frame) -> None:
+    recorder.agent(frame.at - frame.seconds, frame.pcm)
 
-    def __init__(self, recorder: RunRecorder, rate: int) -> None:
-        self._recorder = recorder
+
+class _AtOneRate:
+    """Hands frames on at one rate, whatever theirs is."""
+
+    def __init__(self, hear: OnFrame, rate: int) -> None:
+        self._hear = hear
         self._rate = rate
         self._resampler: Resampler | None = None
 
     def hear(self, frame: Frame) -> None:
-        pcm = frame.pcm
         if frame.rate != self._rate:
             if self._resampler is None or self._resampler.source != frame.rate:
                 self._resampler = Resampler(frame.rate, self._rate)
-            pcm = self._resampler.push(pcm)
-        self._recorder.agent(frame.at - frame.seconds, pcm)
+            frame = replace(frame, pcm=self._resampler.push(frame.pcm), rate=self._rate)
+        self._hear(frame)
 
 
 class _Way:
     """What one end says, on its way to the other at `rate`."""
 
     def __init__(self, rate: int, hear: OnFrame | None) -> None:
-        self._rate = rate
         self._hear = hear
-        self._resampler: Resampler | None = None
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._across = _AtOneRate(lambda frame: self._waiting.append(frame.pcm), rate)
 
     def hear(self, frame: Frame) -> None:
         if self._hear is not None:
             self._hear(frame)
-        pcm = frame.pcm
-        if frame.rate != self._rate:
-            if self._resampler is None or self._resampler.source != frame.rate:
-                self._resampler = Resampler(frame.rate, self._rate)
-            pcm = self._resampler.push(pcm)
-        self._waiting.append(pcm)
+        self._across.hear(frame)
 
     def next_frame(self, _at: float) -> bytes | None:
         return self._waiting.popleft() if self._waiting else None

@@ -23,7 +23,11 @@ from trunkline.events import Event, to_json
 FLUSH_FRAMES = 50
 """How many 20 ms frames of both sides are written at a time."""
 QUEUE_LIMIT = 400
-"""Pieces waiting for the disk: over six minutes of audio, or a flood of events."""
+"""Pieces waiting for the disk: over five minutes of audio, or a flood of events."""
+AUDIO_LIMIT = 300
+"""So many waiting pieces are too many for more audio: events have the rest of the room."""
+_SILENCE = 80_000
+"""Samples of a gap that are written at a time."""
 ODD = "backslashreplace"
 """What an engine gave that is no character (half a surrogate pair) is written as its number."""
 
@@ -68,6 +72,8 @@ class RunRecorder:
         self._agent = _Track(8000)
         self._queue: queue.Queue[tuple[str, Any] | None] = queue.Queue(QUEUE_LIMIT)
         self._frames = 0
+        self._lost = 0
+        """Samples of each side that the disk had no time for, since the last piece that it takes."""
         self._failed = False
         self._thread = threading.Thread(target=self._write_all, name=f"record {folder.name}", daemon=True)
 
@@ -115,7 +121,12 @@ class RunRecorder:
             agent += bytes(longest - len(agent))
         ready = min(len(caller), len(agent))
         if ready:
-            self._put("audio", (bytes(caller[:ready]), bytes(agent[:ready])))
+            if last or self._queue.qsize() < AUDIO_LIMIT:
+                self._put("audio", (self._lost, bytes(caller[:ready]), bytes(agent[:ready])))
+                self._lost = 0
+            else:
+                self._lost += ready // 2
+                self._fail(RecordError("the disk cannot follow; some sound is lost", where="record"))
             del caller[:ready]
             del agent[:ready]
 
@@ -174,7 +185,10 @@ class RunRecorder:
         elif kind == "rate":
             sound.setframerate(what)
         elif kind == "audio":
-            sound.writeframes(_interleave(*what))
+            lost, left, right = what
+            for begin in range(0, lost, _SILENCE):
+                sound.writeframes(bytes(4 * min(_SILENCE, lost - begin)))
+            sound.writeframes(_interleave(left, right))
         else:
             self._write_text(kind, what)
 
