@@ -148,8 +148,7 @@ async def rough_asterisk(times: StreamSettings | None) -> AsyncIterator[RoughCal
 
             async def come_back() -> FarEnd:
                 await until(lambda: first.channel_id not in here.channels)
-                sockets = (one.socket for one in here.channels.values())
-                await until(lambda: any(one is not None and one.socket is not None for one in sockets))
+                await until(lambda: any(one.socket and one.socket.socket for one in here.channels.values()))
                 return end
 
             def stay_away() -> None:
