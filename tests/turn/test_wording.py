@@ -155,3 +155,61 @@ def test_words_are_compared_without_case_and_punctuation() -> None:
 def test_a_wrong_setting_is_refused_by_name(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"turn.{next(iter(bad))}"):
         TurnPolicy(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Uh-huh, I’m OK.", ["uh", "huh", "i'm", "ok"]),
+        ("Да, конечно!", ["да", "конечно"]),
+        ("L’été, c’est tout…", ["l'été", "c'est", "tout"]),
+        ("cafe\u0301", ["café"]),
+        ("क्या आप की बात? हाँ।", ["क्या", "आप", "की", "बात", "हाँ"]),
+        ("نعم، شكراً؟", ["نعم", "شكراً"]),
+        ("はい、東京です。", list("はい東京です")),
+        ("네, 좋아요", ["네", "좋아요"]),
+        ("٣٢ — № 5 €", ["٣٢", "5"]),
+        ("… — ? 。 ¿ ", []),
+    ],
+)
+def test_words_are_words_in_every_script(text: str, words: list[str]) -> None:
+    assert plain_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Да, конечно", "Нет, спасибо"), ("की", "का"), ("はい", "いいえ"), ("ναι", "όχι")]
+)
+def test_other_words_in_another_script_are_other_words(one: str, other: str) -> None:
+    assert same_words(one, one + "!")
+    assert not same_words(one, other)
+
+
+@pytest.mark.parametrize("text", ["да", "Да, конечно.", "はい。", "हाँ", "меня зовут Анна and", "ok да"])
+@pytest.mark.parametrize("kind", [Answer.FREE, Answer.YES_NO, Answer.NAME, Answer.CHOICE])
+def test_words_in_another_script_are_left_to_plain_silence(text: str, kind: Answer) -> None:
+    policy = TurnPolicy()
+    if text.endswith("and"):
+        assert completeness(text, kind) < 0.3
+    else:
+        assert silence_wanted(text, Expectation(kind=kind), Rhythm(), policy) == (policy.silence, "silence")
+
+
+@pytest.mark.parametrize("text", ["Сколько это стоит?", "いくらですか？", "كم الثمن؟"])
+def test_a_question_mark_ends_a_question_in_every_script(text: str) -> None:
+    assert completeness(text) >= 0.9
+
+
+@pytest.mark.parametrize("kind", [Answer.ADDRESS, Answer.SPELLING, Answer.EMAIL])
+def test_what_is_dictated_in_another_script_gets_the_pauses_of_dictation(kind: Answer) -> None:
+    policy = TurnPolicy()
+    assert silence_wanted("улица Ленина", Expectation(kind=kind), Rhythm(), policy) == (
+        policy.dictation,
+        "asked",
+    )
+
+
+def test_an_echo_is_known_in_every_script() -> None:
+    own = OwnWords()
+    own.said("Здравствуйте, вам удобно сейчас говорить?")
+    assert own.echoes("вам удобно сейчас")
+    assert not own.echoes("нет, перезвоните завтра")

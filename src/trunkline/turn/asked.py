@@ -20,7 +20,15 @@ from trunkline.turn.wordclasses import (
     PRONOUNS,
     QUESTIONS,
 )
-from trunkline.turn.wording import FILLERS, NUMBERS, TENS, count_digits, plain_words, words_of
+from trunkline.turn.wording import (
+    FILLERS,
+    NUMBERS,
+    TENS,
+    count_digits,
+    is_in_other_script,
+    plain_words,
+    words_of,
+)
 
 DICTATED = frozenset({Answer.PHONE, Answer.EMAIL, Answer.ADDRESS, Answer.SPELLING})
 _PHONE_DIGITS = 10
@@ -40,6 +48,8 @@ _NATO = words_of("as in like for")
 _SHORTEST_NAME = 3
 _ANSWERING = words_of("do does did am is are was were can could will would should")
 _FITTING = 0.85
+_DICTATED_SOMEHOW = 0.3
+"""Dictated in a script of which nothing else is known: the pauses of dictation."""
 _BEGIN_CHOICES = (
     PRONOUNS
     | PREPOSITIONS
@@ -60,6 +70,8 @@ def answered(text: str, asked: Expectation) -> float:
         return 0.0
     by_grammar = completeness(text, asked.kind)
     match asked.kind:
+        case Answer.EMAIL | Answer.SPELLING | Answer.ADDRESS if is_in_other_script(words):
+            return min(by_grammar, _DICTATED_SOMEHOW)
         case Answer.PHONE:
             return _phone(words, asked.digits, by_grammar)
         case Answer.EMAIL:

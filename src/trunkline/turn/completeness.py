@@ -3,8 +3,8 @@
 Three looks, the first that is sure wins: what is always whole ("yes", "thank you"); what no sentence ends
 on (`never_last.py`); else a logistic model over what `features` sees, whose weights
 `scripts/fit_completeness.py` fits on `lab/pauses/tuning.txt`. A few dozen microseconds, no dependency, and
-every number can be read. English: words of which the table knows hardly any give 0.5, so that plain
-silence decides.
+every number can be read. English: words of which the table knows hardly any, and a last word in another
+script, give 0.5, so that plain silence decides.
 """
 
 from __future__ import annotations
@@ -41,7 +41,17 @@ from trunkline.turn.wordclasses import (
     WH_WORDS,
     WHOLE_BY_THEMSELVES,
 )
-from trunkline.turn.wording import FILLERS, GREETINGS, NO, NUMBERS, TENS, YES, plain_words, words_of
+from trunkline.turn.wording import (
+    FILLERS,
+    GREETINGS,
+    NO,
+    NUMBERS,
+    TENS,
+    YES,
+    is_in_other_script,
+    plain_words,
+    words_of,
+)
 
 WHOLE, ANSWERED, OFTEN_WHOLE, HALF, OPENING, FILLER, NEVER_LAST = 0.95, 0.85, 0.7, 0.2, 0.12, 0.08, 0.06
 """Where no model is asked: surely whole, "no we don't", whole or an opening ("thank you"), half a
@@ -76,12 +86,12 @@ def completeness(text: str, kind: Answer = Answer.FREE) -> float:
         return 0.0
     stripped = text.rstrip()
     ending = stripped[-1:]
-    if ending in {",", "-", "…", ":"} or stripped.endswith("..."):
+    if ending in {",", "-", "…", ":", "、", "，", "،"} or stripped.endswith("..."):
         return 0.1
     by_words = _by_words(words, kind)
-    if ending == "?":
+    if ending in {"?", "？", "؟"}:
         return max(by_words, WHOLE)
-    if ending in {".", "!"} and by_words >= 0.3:
+    if ending in {".", "!"} and by_words >= 0.3 and by_words != UNKNOWN:
         # Engines that punctuate put a full stop after nearly anything: it helps, it does not decide.
         return min(1.0, by_words + 0.1)
     return by_words
@@ -93,6 +103,8 @@ def _by_words(words: list[str], kind: Answer) -> float:
         if tuple(words) in _HUMMED_YES:
             return ANSWERED if kind is Answer.YES_NO else OFTEN_WHOLE
         return 0.1
+    if is_in_other_script(said):
+        return UNKNOWN
     settled = settled_completeness(words, said, kind)
     if settled is not None:
         return settled

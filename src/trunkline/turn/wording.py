@@ -1,17 +1,49 @@
-"""Words as turn-taking compares them: lower case, no punctuation, small closed sets."""
+"""Words as turn-taking compares them: lower case, no punctuation, small closed sets.
+
+What decides about English knows only English; that two texts are the same, that something was said at all,
+and how much of it, must hold in every script.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
 
-_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)*", re.IGNORECASE)
+_WORD = re.compile(r"[a-z0-9\x80-\U0010ffff]+(?:'[a-z\x80-\U0010ffff]+)*")
+_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA", "HALFWIDTH KATAKANA")
+"""Chinese and Japanese leave no space between words: each of their signs counts as one."""
+_LATIN_ENDS = "\u024f"
 LONGEST_TEXT = 4000
 """Characters of one text that are looked at, from its end: a transcript comes from outside."""
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of `text` in lower case: `"Uh-huh, I'm OK."` gives `uh huh i'm ok`."""
-    return [word.lower().replace("’", "'") for word in _WORD.findall(text[-LONGEST_TEXT:])]
+    """The words of `text` in lower case: `"Uh-huh, I'm OK."` gives `uh huh i'm ok`, `"Да, конечно!"` gives
+    `да конечно`, and of `"はい。"` each sign is a word."""
+    text = text[-LONGEST_TEXT:].lower().replace("’", "'")
+    if not text.isascii():
+        text = "".join(map(_apart, unicodedata.normalize("NFC", text)))
+    return _WORD.findall(text)
+
+
+@lru_cache(maxsize=4096)
+def _apart(character: str) -> str:
+    """The character, set apart as far as words are in its script; a space for what is no part of a word."""
+    if character.isascii():
+        return character
+    category = unicodedata.category(character)
+    # Marks belong to words: without its vowel signs, Hindi's "की" would be its "का".
+    if category[0] not in "LM" and category != "Nd":
+        return " "
+    return f" {character} " if unicodedata.name(character, "").startswith(_UNSPACED) else character
+
+
+def is_in_other_script(words: Sequence[str]) -> bool:
+    """Whether the last of these words is not in Latin letters: what tells where English sentences end has
+    nothing to say then."""
+    return bool(words) and words[-1][0] > _LATIN_ENDS
 
 
 def words_of(text: str) -> frozenset[str]:
