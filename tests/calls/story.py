@@ -208,13 +208,15 @@ def tell(
     judge: LanguageModel | None = None,
     rings_for: float = 0.0,
     s2s: Callable[[VirtualClock, FakeSpeechToText], SpeechToSpeech] | None = None,
+    must_end_at: Sequence[float] = (),
 ) -> Told:
     """Play the caller's `lines` against an agent of fakes; hang up at `lasts` if nobody did before.
     `voice`, `model` stand in for the fake ones; `also_hears` gets each frame of the agent's. `outbound`:
     the agent called, and "the caller" is who, or what, answers. `leg_says` happens on the agent's
     leg, at its times from the answer. `rings_for`: an outbound call has early media for so long before it
     is answered; then times are from where that begins. `s2s` makes what hears and speaks by
-    itself, from a recogniser that hears the caller's lines; the others are then behind it."""
+    itself, from a recogniser that hears the caller's lines; the others are then behind it. `must_end_at`:
+    times at which somebody wants the call to end."""
 
     async def story(clock: VirtualClock) -> Told:
         leading = play or SmallTalk()
@@ -279,6 +281,8 @@ def tell(
                 zero + loses_audio_at + 1.0,
                 lambda: far.deliver(MediaLost(clock.now(), 1.0)),
             )
+        for at in must_end_at:
+            clock.call_at(zero + at, partial(call.must_end, "the service stops"))
         for said in leg_says:
             event = replace(said, at=zero + said.at)
             clock.call_at(event.at, partial(far.deliver, event))

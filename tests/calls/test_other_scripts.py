@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from calls.story import Says, SmallTalk, tell
@@ -9,7 +11,11 @@ from trunkline.events import Interrupted, TurnLikely
 from trunkline.scenario.actions import CallerSaid
 from trunkline.turn.policy import TurnPolicy
 
-STAGES = {"stt": {"delay_ms": 100, "partial_ms": 100}, "llm": {"delay_ms": 200}, "tts": {"delay_ms": 150}}
+STAGES: dict[str, Any] = {
+    "stt": {"delay_ms": 100, "partial_ms": 100},
+    "llm": {"delay_ms": 200},
+    "tts": {"delay_ms": 150},
+}
 
 
 @pytest.mark.parametrize(

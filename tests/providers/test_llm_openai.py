@@ -71,6 +71,28 @@ async def test_tokens_in_order_then_usage(server: OpenAIServer, model: OpenAILan
     assert deltas == [Token("Hel"), Token("lo."), Usage(20, 2, 16)]
 
 
+async def test_what_an_open_model_thinks_aloud_is_not_said(
+    server: OpenAIServer, model: OpenAILanguageModel
+) -> None:
+    pieces = ("<thi", "nk>\nThey want a price.\n</", "think>\n", "\nIt is ", "$20.")
+    server.answers.append(Answer([*map(text_chunk, pieces), finish_chunk(), usage_chunk(20, 9, 0)]))
+    assert await answer(model) == [Token("It is "), Token("$20."), Usage(20, 9, 0)]
+
+
+async def test_a_model_that_only_thinks_has_failed(server: OpenAIServer, model: OpenAILanguageModel) -> None:
+    server.answers.append(Answer([text_chunk("<think>Let me see. "), text_chunk("Hm."), finish_chunk()]))
+    with pytest.raises(EngineDown, match="said nothing"):
+        await answer(model)
+
+
+async def test_a_model_that_thinks_and_calls_a_tool_has_not(
+    server: OpenAIServer, model: OpenAILanguageModel
+) -> None:
+    called = tool_chunk(0, call_id="c1", name="go_on", arguments="{}")
+    server.answers.append(Answer([text_chunk("<think>Let me see.</think>"), called, finish_chunk()]))
+    assert (await answer(model))[0] == ToolCall("c1", "go_on", {})
+
+
 async def test_the_request_keeps_the_prompts_order(server: OpenAIServer, model: OpenAILanguageModel) -> None:
     server.answers += [Answer(HELLO), Answer(HELLO)]
     call = ToolCall("c1", "set_field", {"name": "city", "value": "Köln"})

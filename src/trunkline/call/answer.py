@@ -2,7 +2,9 @@
 
 An answer is made for one happening (the caller's turn ended, the caller is silent, the call began).
 It may be begun before the turn is decided: then it changes nothing outside itself (state, log,
-effects) until `commit`, and `drop` leaves no trace but its cost.
+effects) until `commit`, and `drop` leaves no trace but its cost. What cannot be taken back (tools, a
+step's time, what is noted) waits longer, until the caller hears it (`settle`): who goes on before that
+has not been answered, and a table must not be booked twice because they did.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from trunkline.call.economy import Economy
@@ -20,6 +23,7 @@ from trunkline.call.play import Play
 from trunkline.call.sentences import SentenceCutter
 from trunkline.call.settings import CallSettings
 from trunkline.call.speak import Speaker
+from trunkline.call.wording import has_words
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineTimeout
 from trunkline.events import (
@@ -29,6 +33,7 @@ from trunkline.events import (
     GenerationStarted,
     GuardrailBlocked,
     OpenerSaid,
+    OptedOut,
     ToolCalled,
     Trouble,
     TurnDecided,
@@ -109,7 +114,12 @@ class Answer:
         interruptible = not isinstance(happening, MustEnd)
         self.utterance = tools.speaker.open(generation, held=held, interruptible=interruptible)
         self._tools = tools
+        self.settled = False
+        """It was heard, or there was nothing to hear: it happened, and what it asked for is done."""
         self._deferred: list[Callable[[], None]] = []
+        """Until it is committed."""
+        self._effects: list[Callable[[], None]] = []
+        """Until it is settled."""
         self._started = False
         self._text: list[str] = []
         self._model = ""
@@ -136,12 +146,21 @@ class Answer:
         self._tools.speaker.release(self.utterance)
         self._await_opener()
 
+    def settle(self) -> None:
+        """What it asked for can no longer be taken back: do it."""
+        if self.committed and not self.settled:
+            self.settled = True
+            effects, self._effects = self._effects, []
+            for effect in effects:
+                effect()
+
     def drop(self, why: str) -> None:
         """Nothing (more) of it will be said or done. The task that runs it is to be cancelled."""
         if not self.dropped:
             self.dropped = True
             self._no_opener()
             self._deferred.clear()
+            self._effects.clear()
             self._tools.speaker.drop(self.utterance, why)
 
     # --- making it --------------------------------------------------------------------------------
@@ -193,14 +212,17 @@ class Answer:
                 case Generate():
                     self._mark_interruptible(action.interruptible)
                     await self._generate(action, rounds)
+                case Note(event=OptedOut()):
+                    # Said is said: who wishes not to be called again may hang up on the next word.
+                    self._later(partial(self._note, action.event))
                 case Note():
-                    self._later(lambda event=action.event: self._tools.emit(self._tools.stamp(event)))  # type: ignore[misc]
+                    self._once_settled(partial(self._note, action.event))
                 case Expect():
-                    self._later(lambda expect=action: self._tools.expect(expect))  # type: ignore[misc]
+                    self._once_settled(partial(self._tools.expect, action))
                 case CallTool():
-                    self._later(lambda call=action: self._tools.call_tool(call))  # type: ignore[misc]
+                    self._once_settled(partial(self._tools.call_tool, action))
                 case StartTimer():
-                    self._later(lambda timer=action: self._tools.start_timer(timer))  # type: ignore[misc]
+                    self._once_settled(partial(self._tools.start_timer, action))
                 case Transfer() | End():
                     self.finale = action
                 case ToolAnswer():
@@ -211,6 +233,15 @@ class Answer:
             effect()
         else:
             self._deferred.append(effect)
+
+    def _once_settled(self, effect: Callable[[], None]) -> None:
+        if self.settled:
+            effect()
+        else:
+            self._effects.append(effect)
+
+    def _note(self, event: Event) -> None:
+        self._tools.emit(self._tools.stamp(event))
 
     def _begin(self, model: str) -> None:
         if not self._started:
@@ -328,10 +359,10 @@ class Answer:
                 now = self._tools.clock.now()
                 self._tools.emit(GuardrailBlocked(now, self.generation, rule, sentence, replacement))
             words = replacement if rule else sentence
-            if words.strip():
+            if has_words(words):
                 self._say(words)
             if not rule:
-                self._later(lambda said=sentence: self._tools.judge(self.generation, said))  # type: ignore[misc]
+                self._once_settled(partial(self._tools.judge, self.generation, sentence))
 
 
 def _same_calls(made: Sequence[_Call], foreseen: Sequence[_Call]) -> bool:

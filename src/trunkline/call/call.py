@@ -253,7 +253,10 @@ class Call:
                 assert self._thinker is not None
                 self.leg.start(self._on_frame, self._next_frame)
                 self._thinker.begin({**self.facts, **self.leg.info.variables})
-                return await self._ended
+                try:
+                    return await self._ended
+                finally:
+                    self._thinker.over()
         finally:
             await listener.close()
             await voice.close()
@@ -326,7 +329,11 @@ class Call:
             self._outcome = event.outcome
         elif isinstance(event, TransferDone) and event.result == "transferred":
             self._outcome = self._outcome or "transferred"
-        elif isinstance(event, SpeakingStopped) and self._thinker is not None:
+        elif self._thinker is None:
+            return
+        elif isinstance(event, SpeakingStarted):
+            self._thinker.agent_started(event.generation)
+        elif isinstance(event, SpeakingStopped):
             self._thinker.agent_stopped(event)
 
     def _watch_budget(self, event: Event) -> None:
@@ -342,8 +349,8 @@ class Call:
 
     def _act(self, decision: Event) -> None:
         """Carry out what turn-taking decided."""
-        if isinstance(decision, TurnStarted | TurnEnded):
-            self._caller_speaks = isinstance(decision, TurnStarted)
+        if isinstance(decision, TurnStarted | TurnResumed | TurnEnded):
+            self._caller_speaks = not isinstance(decision, TurnEnded)
         thinker, speaker, listener = self._thinker, self._speaker, self._listener
         if thinker is None or speaker is None or listener is None or self._ended.done():
             return

@@ -19,7 +19,7 @@ from trunkline.audio.resample import Resampler
 from trunkline.call.heard import Piece
 from trunkline.call.settings import CallSettings
 from trunkline.call.utterance import Utterance
-from trunkline.call.wording import Wording, for_speech
+from trunkline.call.wording import Wording, for_speech, has_words
 from trunkline.clock import Clock
 from trunkline.errors import EngineDown, EngineError, EngineTimeout
 from trunkline.events import (
@@ -188,7 +188,7 @@ class Speaker:
                     if utterance.dropped:
                         return
                     wording = for_speech(sentence)
-                    if not wording.spoken.strip():
+                    if not has_words(wording.spoken):
                         continue
                     piece = Piece(index, sentence, wording.spoken, wording.spoken_to_written)
                     utterance.pieces.append(piece)

@@ -43,6 +43,9 @@ from trunkline.scenario.actions import (
 )
 from trunkline.turn.courtesy import adds_nothing
 
+_ASKED_BY_WHO_SPEAKS = CallerSaid | CallerQuiet | AudioLost | ToolResult | TimeUp
+"""Answers to these are void, or can wait, when the caller goes on; all others are said over them."""
+
 FinalePlayer = Callable[[Transfer | End], Awaitable[None]]
 
 
@@ -65,7 +68,6 @@ class Thinker:
         self._generation = 0
         self._turn = 0
         self._draft: Answer | None = None
-        self._answer: Answer | None = None
         self._running: dict[Answer, asyncio.Task[Any]] = {}
         self._ending = False
         self._taken_by = Answerer.HUMAN
@@ -95,11 +97,9 @@ class Thinker:
         """The caller goes on: what was prepared or begun for this turn, and not heard, is void."""
         self._drop_draft("the caller goes on")
         for answer in reversed(list(self._running)):  # the newest first: states go back in that order
-            if answer.committed and answer.turn == event.turn and not answer.utterance.audible:
-                self._stop(answer, "the caller goes on")
-                self._owe(answer)
-                self.state = answer.before
-                self._answer = None
+            answers_it = answer.turn == event.turn and isinstance(answer.happening, _ASKED_BY_WHO_SPEAKS)
+            if answer.committed and answers_it and not answer.settled:
+                self._stop(answer, "the caller goes on", void=True)
 
     def turn_ended(self, event: TurnEnded) -> None:
         """The caller has finished: answer."""
@@ -143,6 +143,12 @@ class Thinker:
             self._tell_owed()
         else:
             self._start(CallerQuiet(event.seconds, event.count, self._tools.wall()))
+
+    def agent_started(self, generation: int) -> None:
+        """The caller hears this answer: what it asked for is done."""
+        for answer in list(self._running):
+            if answer.generation == generation:
+                answer.settle()
 
     def agent_stopped(self, event: SpeakingStopped) -> None:
         """An utterance ended: the scenario learns which words were heard."""
@@ -196,12 +202,19 @@ class Thinker:
         self._start(SentenceJudged(sentence, rule))
 
     def must_end(self, why: str) -> None:
-        """Say goodbye, whatever is going on."""
+        """Say goodbye, whatever is going on; once, for a call that is ending ends as it began to."""
+        if self._ending or any(isinstance(answer.happening, MustEnd) for answer in self._running):
+            return
         self._drop_draft(why)
         self._tools.speaker.cut(why)
         for answer in list(self._running):
             self._stop(answer, why)
         self._start(MustEnd(why))
+
+    def over(self) -> None:
+        """The call has ended: what was decided counts, though the caller did not stay to hear it."""
+        for answer in list(self._running):
+            self._keep(answer)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -221,7 +234,7 @@ class Thinker:
 
     def _start(self, happening: Happening) -> None:
         self._drop_draft("something else happened")
-        self._answer = self._launch(happening, held=False)
+        self._launch(happening, held=False)
 
     def _launch(self, happening: Happening, *, held: bool) -> Answer:
         self._generation += 1
@@ -238,7 +251,6 @@ class Thinker:
             draft.happening = replace(draft.happening, speculative=False)
         draft.commit()
         self.state = draft.state
-        self._answer = draft
 
     async def _run(self, answer: Answer, before: list[asyncio.Task[Any]]) -> None:
         if before:  # the agent has one mouth: what is being said is said first
@@ -250,6 +262,7 @@ class Thinker:
         if answer.committed:
             self.state = answer.state
         await answer.utterance.ended.wait()
+        answer.settle()
         if answer.utterance.failure and not answer.utterance.audible and answer.committed:
             self._on_mute(answer.utterance.failure)
         if answer.finale is not None and answer.committed and not answer.dropped:
@@ -260,14 +273,24 @@ class Thinker:
                 return  # the caller objected to being handed over: answer them first
             await self._carry_out_finale(answer.finale)
 
-    def _stop(self, answer: Answer, why: str) -> None:
-        if answer.committed and answer.utterance.audible:
-            self.state = answer.state
-        if not answer.written.is_set():
+    def _stop(self, answer: Answer, why: str, *, void: bool = False) -> None:
+        """`void`: it never was. Else it counts as far as it got."""
+        if void and answer.begun:
+            self.state = answer.before
+        if void or not answer.written.is_set():
             self._owe(answer)
+        if not void and (answer.utterance.audible or answer.happening not in self._owed):
+            self._keep(answer)
         answer.drop(why)
         if (task := self._running.pop(answer, None)) is not None:
             task.cancel()
+
+    def _keep(self, answer: Answer) -> None:
+        """The scenario goes on from where this answer has got to, and what it asked for is done."""
+        if answer.committed and answer.begun and not answer.dropped:
+            if not answer.written.is_set():
+                self.state = answer.state
+            answer.settle()
 
     def _drop_draft(self, why: str) -> None:
         if self._draft is not None:
@@ -276,12 +299,12 @@ class Thinker:
 
     def _note(self, happening: Happening) -> None:
         """Tell the scenario something that asks for no answer."""
-        answer = self._answer
-        live = answer is not None and answer.begun and answer.committed and answer in self._running
-        base = answer.state if live and answer is not None else self.state
-        state, actions = self._tools.play.step(base, happening)
-        if live and answer is not None:
-            answer.state = state
+        # While an answer is written, what happens goes into its state: `self.state` becomes that in the end.
+        begun = [answer for answer in self._running if answer.committed and answer.begun]
+        writing = next((answer for answer in begun if not answer.written.is_set()), None)
+        state, actions = self._tools.play.step(writing.state if writing else self.state, happening)
+        if writing is not None:
+            writing.state = state
         self.state = state
         for action in actions:
             if isinstance(action, Note):

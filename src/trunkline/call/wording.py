@@ -42,6 +42,11 @@ class Wording:
         return begin + (position - start) * (stops[0] - begin) // max(1, ends[0] - start)
 
 
+def has_words(text: str) -> bool:
+    """Whether a voice would find anything to say in it: models also write "…" and pictures."""
+    return any(map(str.isalnum, text))
+
+
 def for_speech(text: str) -> Wording:
     """`text` as a voice should speak it. Never raises; text without a rule stays as it is."""
     spoken: list[str] = []

@@ -11,6 +11,7 @@ from trunkline.clock import Clock
 from trunkline.errors import EngineError, EngineTimeout
 from trunkline.prompt import Delta, Message, Prompt, Token, Tool, ToolCall, Usage
 from trunkline.providers.livekit_plugins import Plugin
+from trunkline.providers.llm.thoughts import WithoutThoughts
 
 _FIRST_TOKEN = 5.0
 _BETWEEN_TOKENS = 3.0
@@ -34,6 +35,7 @@ class LiveKitLanguageModel:
         """Tokens and tool calls as they come, then one `Usage`. Closing the generator cancels."""
         engine = self._plugin.when_started()
         usage = Usage()
+        spoken = WithoutThoughts()
         limit = _FIRST_TOKEN
         stream: Any = None
         try:
@@ -54,8 +56,8 @@ class LiveKitLanguageModel:
                     usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, cached)
                 if chunk.delta is None:
                     continue
-                if chunk.delta.content:
-                    yield Token(chunk.delta.content)
+                if chunk.delta.content and (words := spoken.feed(chunk.delta.content)):
+                    yield Token(words)
                 for call in chunk.delta.tool_calls or ():
                     yield ToolCall(call.call_id, call.name, json.loads(call.arguments or "{}"))
         except EngineError:
@@ -68,6 +70,8 @@ class LiveKitLanguageModel:
         finally:
             if stream is not None:
                 await stream.aclose()
+        if rest := spoken.flush():
+            yield Token(rest)
         yield usage
 
 

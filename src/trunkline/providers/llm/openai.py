@@ -31,6 +31,7 @@ from trunkline.errors import (
 from trunkline.prompt import Delta, Prompt, Token, Usage
 from trunkline.providers.llm.openai_errors import engine_error
 from trunkline.providers.llm.openai_wire import ToolCallPieces, request_of, usage_of
+from trunkline.providers.llm.thoughts import WithoutThoughts
 from trunkline.providers.refusals import only_may_not_look
 from trunkline.providers.warmth import Warmth
 
@@ -173,6 +174,7 @@ class OpenAILanguageModel:
 
     async def _deltas(self, response: AsyncIterator[Any], deadline: float) -> AsyncGenerator[Delta, None]:
         pieces = ToolCallPieces(self.name)
+        spoken = WithoutThoughts()
         usage = Usage()
         finished = False
         while True:
@@ -190,8 +192,8 @@ class OpenAILanguageModel:
                 given = choice.delta is not None and (choice.delta.content or choice.delta.tool_calls)
                 if given:
                     deadline = self._clock.now() + self._between_tokens
-                if given and choice.delta.content:
-                    yield Token(choice.delta.content)
+                if given and choice.delta.content and (words := spoken.feed(choice.delta.content)):
+                    yield Token(words)
                 if given and choice.delta.tool_calls:
                     pieces.add(choice.delta.tool_calls)
                 if choice.finish_reason:
@@ -199,7 +201,12 @@ class OpenAILanguageModel:
                     deadline = self._clock.now() + _USAGE_SECONDS
         if not finished:
             raise EngineDown("the answer broke off before its end", where=self.name)
-        for call in pieces.finish():
+        calls = pieces.finish()
+        if rest := spoken.flush():
+            yield Token(rest)
+        if not calls:
+            spoken.ended(self.name)
+        for call in calls:
             yield call
         yield usage
 
