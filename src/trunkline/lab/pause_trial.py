@@ -107,7 +107,7 @@ class Figures:
 
 
 def shipped(name: str) -> str:
-    """The text of `figures`, `tuning`, `unfitted` or `whole`."""
+    """The text of `figures`, `tuning`, `unfitted`, `whole` or `everyday`."""
     return (files("trunkline.lab") / "pauses" / f"{name}.txt").read_text(encoding="utf-8")
 
 

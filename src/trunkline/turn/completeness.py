@@ -1,7 +1,8 @@
 """How complete the words so far are: could this be all that the caller wants to say now?
 
-Three looks, the first that is sure wins: what is always whole ("yes", "thank you"); what no sentence ends
-on (`never_last.py`); else a logistic model over what `features` sees, whose weights
+Two looks, and the surer of them counts: what people say every day and are done (`formulas.py`); and the
+grammar, where the first that is sure wins: what is always whole ("yes", "thank you"), what no sentence ends
+on (`never_last.py`), else a logistic model over what `features` sees, whose weights
 `scripts/fit_completeness.py` fits on `lab/pauses/tuning.txt`. A few dozen microseconds, no dependency, and
 every number can be read. English: words of which the table knows hardly any, and a last word in another
 script, give 0.5, so that plain silence decides.
@@ -18,6 +19,7 @@ from importlib.resources import files
 from trunkline.events import Answer
 from trunkline.turn.clauses import Clauses, count_clauses, verb_sureness, without_opening
 from trunkline.turn.endings import ENDINGS
+from trunkline.turn.formulas import FORMULAS
 from trunkline.turn.never_last import cannot_end
 from trunkline.turn.wordclasses import (
     ADVERBS,
@@ -99,6 +101,11 @@ def completeness(text: str, kind: Answer = Answer.FREE) -> float:
 
 def _by_words(words: list[str], kind: Answer) -> float:
     said = without_fillers(words)
+    formula = FORMULAS.judged(said) if said and said[-1] == words[-1] else 0.0
+    return max(formula, _by_grammar(words, said, kind))
+
+
+def _by_grammar(words: list[str], said: list[str], kind: Answer) -> float:
     if not said:
         if tuple(words) in _HUMMED_YES:
             return ANSWERED if kind is Answer.YES_NO else OFTEN_WHOLE
