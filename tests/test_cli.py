@@ -112,7 +112,8 @@ def test_config_for_machines(tmp_path: Path) -> None:
         (["srve"], "serve"),
         (["lab", "replay", "nowhere"], "nowhere: cannot be read: No such file or directory. Give the folder"),
         (["lab", "fork", "nowhere", "--turn", "1"], "Give the folder of one call"),
-        (["lab", "pauses", "--turns", "nowhere"], "Give figures, tuning, or a file"),
+        (["lab", "pauses", "--turns", "nowhere"], "Give figures, tuning, unfitted, or a file"),
+        (["lab", "pauses", "--runs", "nowhere"], "nowhere: there is no recorded call in it. Give the folder"),
         (["sip", "trace", "nowhere.pcap"], "nowhere.pcap: cannot be read: No such file"),
     ],
 )

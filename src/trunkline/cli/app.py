@@ -18,8 +18,9 @@ from trunkline.cli.doctor import doctor
 from trunkline.cli.engines import engines, try_engine
 from trunkline.cli.engines_compare import compare
 from trunkline.cli.exit_status import ExitStatus, status_of
-from trunkline.cli.lab import bench, pauses, replay
+from trunkline.cli.lab import bench, replay
 from trunkline.cli.lab_fork import fork
+from trunkline.cli.lab_pauses import pauses
 from trunkline.cli.say import say
 from trunkline.cli.scenario import check, list_shipped
 from trunkline.cli.scenario_chat import chat

@@ -15,7 +15,7 @@ import asyncio
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import pairwise
@@ -27,7 +27,7 @@ from trunkline.call.settings import CallSettings
 from trunkline.call.voice_batch import VoiceBatch
 from trunkline.clock import VirtualClock, run_virtual
 from trunkline.errors import ParseError
-from trunkline.events import Answer, Event, Expectation, SpeakingStarted
+from trunkline.events import Answer, CallAnswered, Event, Expectation, SpeakingStarted
 from trunkline.lab.memory_leg import MemoryLeg
 from trunkline.prompt import Message, Prompt
 from trunkline.providers.llm.fake import FakeLanguageModel
@@ -136,9 +136,18 @@ def _spread(total: int) -> Iterator[float]:
         yield _SHORTEST + (_LONGEST - _SHORTEST) * (number * stride % total) / max(1, total - 1)
 
 
-def measure(name: str, turns: Sequence[Broken], policy: TurnPolicy, stages: Stages) -> Figures:
-    """Tell all turns, each in a call of its own."""
-    outcomes = [run_turn(turn, policy, stages) for turn in turns]
+def measure(
+    name: str,
+    turns: Sequence[Broken],
+    policy: TurnPolicy,
+    stages: Stages,
+    told: Callable[[], None] = lambda: None,
+) -> Figures:
+    """Tell all turns, each in a call of its own; `told` is called after each."""
+    outcomes = []
+    for turn in turns:
+        outcomes.append(run_turn(turn, policy, stages))
+        told()
     return Figures(
         name,
         sum(len(turn.pauses) for turn in turns),
@@ -147,9 +156,9 @@ def measure(name: str, turns: Sequence[Broken], policy: TurnPolicy, stages: Stag
     )
 
 
-def compare(turns: Sequence[Broken], stages: Stages) -> list[Figures]:
-    """Trunkline's own policy, the same more eager and more patient, and plain silence of 200 to 800 ms:
-    answers prepared ahead in all."""
+def policies(configured: TurnPolicy | None = None) -> list[tuple[str, TurnPolicy]]:
+    """What is compared: the policy `configured`, where it is not the default; Trunkline's own; the same more
+    eager and more patient; plain silence of 200 to 800 ms. Answers are prepared ahead in all."""
     own = [
         ("adaptive", TurnPolicy()),
         ("adaptive, eager", EAGER),
@@ -158,21 +167,38 @@ def compare(turns: Sequence[Broken], stages: Stages) -> list[Figures]:
     plain = [
         (f"silence {ms} ms", TurnPolicy(silence=ms / 1000, adaptive=False)) for ms in (200, 300, 500, 800)
     ]
-    return [measure(name, turns, policy, stages) for name, policy in [*own, *plain]]
+    yours = [] if configured is None or not configured.changed() else [("as configured", configured)]
+    return [*yours, *own, *plain]
+
+
+def compare(
+    turns: Sequence[Broken],
+    stages: Stages,
+    configured: TurnPolicy | None = None,
+    told: Callable[[], None] = lambda: None,
+) -> list[Figures]:
+    """All turns under each of the `policies`; `told` is called after each turn."""
+    return [measure(name, turns, policy, stages, told) for name, policy in policies(configured)]
 
 
 def run_turn(turn: Broken, policy: TurnPolicy, stages: Stages) -> Outcome:
     """One call in which the caller says this turn."""
     spans = turn.times()
-    starts = run_virtual(lambda clock: _call(clock, turn, spans, policy, stages))
+    starts = _Starts()
+    hear_turn(turn, policy, stages, starts.add)
     end = spans[-1][1]
     wrong = tuple(
         place
         for place, (before, after) in enumerate(pairwise(spans))
-        if any(before[1] <= start < after[0] for start in starts)
+        if any(before[1] <= start < after[0] for start in starts.found)
     )
-    after = [start for start in starts if start >= end]
+    after = [start for start in starts.found if start >= end]
     return Outcome(wrong, after[0] - end if after else None)
+
+
+def hear_turn(turn: Broken, policy: TurnPolicy, stages: Stages, listener: Callable[[Event], None]) -> None:
+    """The same call, each of whose events is given to `listener`."""
+    run_virtual(lambda clock: _call(clock, turn, policy, stages, listener))
 
 
 @dataclass(slots=True)
@@ -204,23 +230,26 @@ class _Asking:
 
 @dataclass(slots=True)
 class _Starts:
-    """When the agent became audible, after its greeting."""
+    """When the agent became audible, seconds from the answer, after its greeting."""
 
-    zero: float
+    zero: float = 0.0
     found: list[float] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        if isinstance(event, SpeakingStarted) and event.at - self.zero >= _BEGIN:
+        if isinstance(event, CallAnswered):
+            self.zero = event.at
+        elif isinstance(event, SpeakingStarted) and event.at - self.zero >= _BEGIN:
             self.found.append(event.at - self.zero)
 
 
 async def _call(
     clock: VirtualClock,
     turn: Broken,
-    spans: Sequence[tuple[float, float]],
     policy: TurnPolicy,
     stages: Stages,
-) -> list[float]:
+    listener: Callable[[Event], None],
+) -> None:
+    spans = turn.times()
     near, far = MemoryLeg.pair(clock)
     zero = clock.now()
     script = [
@@ -236,9 +265,8 @@ async def _call(
         FakeTextToSpeech(clock=clock, delay_ms=stages.tts, rate=_RATE),
     )
     batch = VoiceBatch(clock, inline=True)
-    starts = _Starts(zero)
     settings = CallSettings(vad="energy", turn=policy)
-    call = Call(far, _Asking(turn.asked), engines, settings, clock, batch, listeners=[starts.add])
+    call = Call(far, _Asking(turn.asked), engines, settings, clock, batch, listeners=[listener])
     near.start(lambda _: None, lambda at: _tone(at - zero - FRAME_SECONDS, spans))
     ending = asyncio.create_task(_hang_up(clock, near, spans[-1][1] + _AFTERWARDS), name="caller")
     try:
@@ -247,7 +275,6 @@ async def _call(
         ending.cancel()
     await near.hang_up()
     await batch.close()
-    return starts.found
 
 
 async def _hang_up(clock: VirtualClock, leg: MemoryLeg, after: float) -> None:
