@@ -43,7 +43,7 @@ _BEGIN = 2.0
 _AFTERWARDS = 4.0
 _SHORTEST, _LONGEST = 0.3, 0.9
 EAGER = TurnPolicy(probable=0.4, doubtful=0.59)
-PATIENT = TurnPolicy(complete=0.5, doubtful=0.9)
+PATIENT = TurnPolicy(complete=0.5, doubtful=1.0)
 """Two more points of the same curve: what a scenario can choose."""
 _REPLY = "All right, I have written that down. What else can I do for you?"
 _LINE = re.compile(r"\s*([a-z-]+)\s*:\s*(\S.*)")

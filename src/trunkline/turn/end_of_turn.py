@@ -24,6 +24,8 @@ from trunkline.turn.wording import count_digits, plain_words
 _SURE = 0.9
 _WHOLE_DICTATION = 0.5
 _RHYTHM_MARGIN = 1.15
+_BEND = 1.5
+"""How soon the silence shrinks above `probable`: 1 would be evenly (docs/decisions/0054-nearly-sure.md)."""
 
 
 def silence_wanted(
@@ -38,7 +40,7 @@ def silence_wanted(
     whole = answered(text, asked)
     if _is_dictating(text, asked) and whole < _WHOLE_DICTATION:
         return max(policy.dictation, policy.silence), "asked"
-    seconds, why = _by_completeness(whole, policy)
+    seconds, why = silence_by_completeness(whole, policy)
     seconds, why = by_sound(seconds, why, whole, sounded, policy)
     usual = rhythm.usual() * _RHYTHM_MARGIN
     if whole < _SURE and usual > seconds:
@@ -46,8 +48,9 @@ def silence_wanted(
     return seconds, why
 
 
-def _by_completeness(whole: float, policy: TurnPolicy) -> tuple[float, str]:
-    """Three slopes: `unfinished` at 0, `doubtful` where words are probably all, `complete` where surely."""
+def silence_by_completeness(whole: float, policy: TurnPolicy) -> tuple[float, str]:
+    """Two slopes: from `unfinished` at 0 to `doubtful` where words are probably all, and from there, steeper
+    at first, to `complete` where they surely are."""
     least = min(policy.complete, policy.silence)
     if whole >= _SURE:
         return least, "complete"
@@ -55,8 +58,8 @@ def _by_completeness(whole: float, policy: TurnPolicy) -> tuple[float, str]:
         return policy.silence, "silence"
     doubtful = max(policy.doubtful, policy.silence)
     if whole >= policy.probable:
-        share = (whole - policy.probable) / max(0.01, _SURE - policy.probable)
-        return doubtful - share * (doubtful - least), "doubtful"
+        doubt = (_SURE - whole) / max(0.01, _SURE - policy.probable)
+        return least + doubt**_BEND * (doubtful - least), "doubtful"
     longest = max(policy.unfinished, doubtful)
     return longest - (longest - doubtful) * whole / policy.probable, "unfinished"
 

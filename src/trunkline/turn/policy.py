@@ -27,7 +27,7 @@ class TurnPolicy:
     """Silence that is enough after words that are surely complete ("Yes.", "I live in Boston.")."""
     probable: float = 0.8
     """Completeness (0 to 1) from which words are probably all."""
-    doubtful: float = 0.8
+    doubtful: float = 0.85
     """Silence after words that are just `probable`: less down to `complete` for surer ones, and more up to
     `unfinished` for others. People pause after whole clauses too, and go on."""
     unfinished: float = 1.3
