@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_dialling_the_test_lines_of_a_service(tmp_path: Path) -> None:
         assert (status, result["transfer"]) == (1, "declined")
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=LIMIT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs: Linux, which alone says it")
+def test_where_nobody_listens_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        port = udp.getsockname()[1]
+    status, result = dialled(tmp_path, f"sip:x@127.0.0.1:{port}")
+    assert (status, result["result"], result["status"]) == (1, "not-reachable", 0)
+    assert f"nobody listens at 127.0.0.1:{port} over UDP" in str(result["what"])
+    assert "trunkline sip doctor" in str(result["hint"])
 
 
 @pytest.mark.parametrize(

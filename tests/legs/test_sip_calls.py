@@ -18,6 +18,7 @@ from trunkline.legs.leg import Can, Leg, LegEvent, TransferResult
 from trunkline.legs.sip import SipService, SipSettings
 from trunkline.legs.sip_leg import SipLeg
 from trunkline.rtp.pacer import Pacer
+from trunkline.sip.hop import host_text
 from trunkline.sip.not_taken import CallNotTaken, Why
 
 LIMIT = 10.0
@@ -45,7 +46,7 @@ async def two_phones(
 
 def address(service: SipService, user: str = "two") -> str:
     host, port = service.address
-    return f"sip:{user}@{host}:{port}"
+    return f"sip:{user}@{host_text(host)}:{port}"
 
 
 async def next_call(service: SipService) -> SipLeg:

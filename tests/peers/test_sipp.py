@@ -50,6 +50,22 @@ async def sipp(folder: Path, scenario: str, port: int, *arguments: str) -> Async
             await program.wait()
 
 
+def _listens(port: int) -> bool:
+    """Whether somebody reads datagrams there; a system that cannot say tells nobody of a closed port."""
+    udp = Path("/proc/net/udp")
+    return not udp.exists() or f"0100007F:{port:04X} " in udp.read_text()
+
+
+@asynccontextmanager
+async def called(folder: Path, scenario: str, port: int, *arguments: str) -> AsyncIterator[None]:
+    """SIPp waiting for one call. It listens by now: a port where nobody does is told at once."""
+    async with sipp(folder, scenario, port, "-m", "1", *arguments):
+        clock = SystemClock()
+        while not _listens(port):
+            await clock.sleep(0.01)
+        yield
+
+
 @asynccontextmanager
 async def phone() -> AsyncIterator[SipService]:
     clock = SystemClock()
@@ -103,7 +119,7 @@ async def test_sipp_gives_its_answer_in_the_ack_of_a_repeated_200(tmp_path: Path
 
 async def test_sipp_is_called_with_early_media_and_repeats_its_200(tmp_path: Path) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "is_called", there, "-m", "1"):
+    async with phone() as service, called(tmp_path, "is_called", there):
         leg = await service.dial(f"sip:sipp@127.0.0.1:{there}", variables={"campaign": "spring"})
         await leg.answer()
         leg.start(lambda frame: None, lambda at: None)
@@ -118,7 +134,7 @@ async def test_sipp_is_called_with_early_media_and_repeats_its_200(tmp_path: Pat
 
 async def test_sipp_is_busy(tmp_path: Path) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "refuses", there, "-m", "1"):
+    async with phone() as service, called(tmp_path, "refuses", there):
         leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
         with pytest.raises(CallNotTaken) as caught:
             await leg.answer()
@@ -132,7 +148,7 @@ async def test_sipp_is_asked_to_call_somebody_else(
     tmp_path: Path, outcome: str, result: TransferResult
 ) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "transfers", there, "-m", "1", "-s", outcome):
+    async with phone() as service, called(tmp_path, "transfers", there, "-s", outcome):
         leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
         await leg.answer()
         assert await leg.transfer("sip:person@192.0.2.77") is result
@@ -141,7 +157,7 @@ async def test_sipp_is_asked_to_call_somebody_else(
 
 async def test_sipp_wants_a_password_for_the_call_and_for_its_end(tmp_path: Path) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "authenticates", there, "-m", "1"):
+    async with phone() as service, called(tmp_path, "authenticates", there):
         leg = await service.dial(
             f"sip:sipp@127.0.0.1:{there}", credentials=(Credentials("agent", "hunter2"),)
         )
@@ -151,7 +167,7 @@ async def test_sipp_wants_a_password_for_the_call_and_for_its_end(tmp_path: Path
 
 async def test_sipp_answers_early_and_reliably(tmp_path: Path) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "early_reliably", there, "-m", "1"):
+    async with phone() as service, called(tmp_path, "early_reliably", there):
         leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
         await leg.answer()
         assert leg.quality().codec == "PCMA"
@@ -160,7 +176,7 @@ async def test_sipp_answers_early_and_reliably(tmp_path: Path) -> None:
 
 async def test_sipp_sends_the_call_on(tmp_path: Path) -> None:
     there = free_port()
-    async with phone() as service, sipp(tmp_path, "redirects", there, "-m", "1"):
+    async with phone() as service, called(tmp_path, "redirects", there):
         leg = await service.dial(f"sip:sipp@127.0.0.1:{there}")
         await leg.answer()
         await leg.hang_up()

@@ -31,6 +31,8 @@ class DialResult:
     cause: int = 0
     """The telephone network's, by Q.850, of the refusal or of their BYE; 0: none was told."""
     what: str = ""
+    hint: str = ""
+    """What to do about it."""
     target: str = ""
     codec: str = ""
     early_media: bool = False
@@ -154,7 +156,7 @@ async def _dial(
                     await _hold(leg, result, hangup_after, refer)
                 except CallNotTaken as refused:
                     result.result, result.status, result.what = refused.why, refused.status, refused.what
-                    result.cause = refused.cause
+                    result.cause, result.hint = refused.cause, refused.hint
                     if refused.verdict is Verdict.FAIL_OVER:
                         continue
                 break

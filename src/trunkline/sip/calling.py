@@ -89,8 +89,10 @@ class Calling(SessionPart):
     def _up(self, transaction: Transaction, message: Message | None, do: Do, at: float) -> None:
         session = self._session
         if do is not Do.DELIVER:
-            status = 408 if do is Do.TIMEOUT else 503
-            session.fail(status, "no answer from there" if status == 408 else "not reachable", None, at)
+            if do is Do.TIMEOUT:
+                session.fail(408, "no answer from there", None, at)
+            else:
+                session.fail(503, transaction.trouble or "nothing can be sent there", None, at)
             return
         assert isinstance(message, Response)
         session.peer.note(message)

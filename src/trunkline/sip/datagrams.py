@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import select
 import socket
+import sys
 from collections.abc import Callable, Sequence
 
 from trunkline.errors import ConfigError, SipError
 from trunkline.sip.hop import is_address
+from trunkline.sip.icmp import (
+    IP_LEVEL,
+    IP_RECVERR,
+    IPV6_LEVEL,
+    IPV6_RECVERR,
+    Undelivered,
+    read_undelivered,
+)
 
 _DATAGRAM = 65_535
 _DRAIN = 16
 """Datagrams read at one wake; media on the same loop has its turn before the rest."""
+_QUOTED, _ANCILLARY = 2_048, 512
+"""Bytes of what an ICMP error quotes (IPv6: at most 1,232), and of what the system says beside it."""
+_SENDS = 8
+"""Times that a datagram is sent while errors of others are raised in its place."""
 _BUFFER = 4 * 1024 * 1024
 _PORT_TRIES = 8
 """Ports that are tried where any will do, until one is free for UDP and TCP both."""
@@ -76,6 +91,22 @@ def _udp_socket(host: str, port: int) -> socket.socket:
     return udp
 
 
+def _hear_errors(udp: socket.socket) -> select.epoll | None:
+    """Have the system say which datagrams were not delivered; None where it cannot (only Linux can). Gives
+    what is to be watched in the socket's place: while an error waits, the socket itself is in error for
+    whoever polls it, and uvloop then stops reading it for good. Raises `OSError`."""
+    if sys.platform != "linux":
+        return None
+    level, option = (IPV6_LEVEL, IPV6_RECVERR) if udp.family == socket.AF_INET6 else (IP_LEVEL, IP_RECVERR)
+    try:
+        udp.setsockopt(level, option, 1)
+    except OSError:
+        return None  # Some that call themselves Linux do not know it.
+    watch = select.epoll()
+    watch.register(udp, select.EPOLLIN)
+    return watch
+
+
 class Datagrams:
     """The UDP sockets. `listen` with what to do with each datagram, `send`, `close`."""
 
@@ -83,6 +114,8 @@ class Datagrams:
         """Raises `ConfigError` for what is no IP address, and for two of one family; `SipError` where an
         address cannot be had."""
         self._sockets: dict[int, socket.socket] = {}
+        self._watches: dict[int, select.epoll] = {}
+        """Where the system says what was not delivered."""
         self._addresses: dict[int, Address] = {}
         self._routes: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
@@ -104,6 +137,8 @@ class Datagrams:
         try:
             self._sockets[version] = _udp_socket(host, port)
             bound = self._sockets[version].getsockname()
+            if (watch := _hear_errors(self._sockets[version])) is not None:
+                self._watches[version] = watch
         except OSError as error:
             raise SipError(
                 f"cannot listen on {bind}: {error.strerror or error}",
@@ -122,11 +157,17 @@ class Datagrams:
         """Where the socket of this family really listens."""
         return self._addresses[version]
 
-    def listen(self, taken: Callable[[bytes, Address], bool], done: Callable[[], None]) -> None:
-        """Call `taken` for each datagram, until it says that no more are wanted now; `done` after some."""
+    def listen(
+        self,
+        taken: Callable[[bytes, Address], bool],
+        done: Callable[[], None],
+        undelivered: Callable[[list[Undelivered]], None],
+    ) -> None:
+        """Call `taken` for each datagram, until it says that no more are wanted now; `done` after some.
+        `undelivered` is told of those that did not arrive, where the system says so."""
         self._taken = taken
 
-        def readable(udp: socket.socket) -> None:
+        def read(udp: socket.socket) -> bool:
             for _ in range(_DRAIN):
                 try:
                     data, source = udp.recvfrom(_DATAGRAM)
@@ -135,18 +176,40 @@ class Datagrams:
                 except OSError:  # an ICMP error of something sent earlier; the socket goes on
                     continue
                 if not taken(data, source[:2]):
-                    return
+                    return False
             done()
+            return True
 
-        for udp in self._sockets.values():
-            self._loop.add_reader(udp, readable, udp)
+        def read_all(udp: socket.socket) -> None:
+            # Errors last: what has come by now counts as an answer.
+            if read(udp) and (news := _errors(udp)):
+                undelivered(news)
+
+        for version, udp in self._sockets.items():
+            if version in self._watches:
+                self._loop.add_reader(self._watches[version], read_all, udp)
+            else:
+                self._loop.add_reader(udp, read, udp)
 
     def send(self, data: bytes, host: str, port: int) -> None:
         """Raises `OSError`: `BlockingIOError` for a full buffer, another where it cannot be sent there."""
-        udp = self._sockets.get(version_of(host))
+        version = version_of(host)
+        udp = self._sockets.get(version)
         if udp is None:
             raise OSError(f"no socket leads to {host}")
-        udp.sendto(data, (host, port))
+        for last in (*[False] * (_SENDS - 1), True):
+            try:
+                udp.sendto(data, (host, port))
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise BlockingIOError(error.errno, error.strerror) from error
+                # Where errors are heard, the one of an earlier datagram is raised here, once.
+                if last or version not in self._watches:
+                    raise
+            else:
+                return
 
     def local_host(self, there: str) -> str:
         """The address of ours by which `there` reaches this machine."""
@@ -177,7 +240,24 @@ class Datagrams:
 
     def close(self) -> None:
         """Stop listening; may be called more than once."""
-        for udp in self._sockets.values():
+        for version, udp in self._sockets.items():
             if udp.fileno() >= 0:
-                self._loop.remove_reader(udp)
+                watch = self._watches.get(version)
+                self._loop.remove_reader(udp if watch is None else watch)
+                if watch is not None:
+                    watch.close()
                 udp.close()
+
+
+def _errors(udp: socket.socket) -> list[Undelivered]:
+    """What the system says of datagrams that were not delivered; more than a few are left for later."""
+    found = []
+    if sys.platform == "linux":
+        for _ in range(_DRAIN):
+            try:
+                quoted, ancillary, _, there = udp.recvmsg(_QUOTED, _ANCILLARY, socket.MSG_ERRQUEUE)
+            except OSError:  # BlockingIOError: that was all.
+                break
+            if (error := read_undelivered(quoted, ancillary, there)) is not None:
+                found.append(error)
+    return found

@@ -19,6 +19,7 @@ from trunkline.sip.connections import Connections, TlsFiles
 from trunkline.sip.datagrams import Address, Datagrams, parse_bind, version_of
 from trunkline.sip.flood import FloodLimit
 from trunkline.sip.hop import Hop, is_address
+from trunkline.sip.icmp import Undelivered
 from trunkline.sip.layer import Identity
 from trunkline.sip.learning import OutsideAddress
 from trunkline.sip.options import Options
@@ -87,13 +88,14 @@ class SipEndpoint:
         self._led: dict[Hop, Hop] = {}
         """Where names led that something was sent to."""
         self.agent.layer.another = self._another
+        self.agent.layer.led = lambda hop: self._led.get(hop._replace(flow=0), hop)
         self._settling = False
         self.tap: Tap | None = None
         """Told of each message, as it goes and as it came."""
         self._report_at = 0.0
         self._reported = 0
         self._closed = False
-        datagrams.listen(self._datagram, self._told)
+        datagrams.listen(self._datagram, self._told, self._undelivered)
 
     @classmethod
     async def open(
@@ -284,6 +286,10 @@ class SipEndpoint:
 
     def _told(self) -> None:
         self._report(self._clock.now())
+
+    def _undelivered(self, news: list[Undelivered]) -> None:
+        self.agent.layer.undelivered(news, self._clock.now())
+        self.settle()
 
     def _arrived(self, data: bytes, source: Hop) -> bool:
         """One message of a connection; False where that connection is to be ended."""

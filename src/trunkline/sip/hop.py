@@ -48,6 +48,15 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
+def plain_address(host: str) -> str:
+    """An IP address as the system writes it, without its zone; names as they are."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return host
+
+
 def host_text(host: str) -> str:
     """A host as it stands in an address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host

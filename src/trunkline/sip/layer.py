@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.sip.fields import BRANCH_MAGIC
-from trunkline.sip.hop import Hop, answer_hop, host_text, is_address
+from trunkline.sip.hop import Hop, answer_hop, host_text, is_address, plain_address
+from trunkline.sip.icmp import Undelivered
 from trunkline.sip.message import Request, Response
 from trunkline.sip.timers import Timers
 from trunkline.sip.transaction import (
@@ -16,6 +17,7 @@ from trunkline.sip.transaction import (
     INVITE_CLIENT,
     INVITE_SERVER,
     SERVER,
+    On,
     Transaction,
     Upward,
     client_key,
@@ -64,6 +66,8 @@ class TransactionLayer:
         """Told by which address the other end of a hop sees us, as its responses say (RFC 3581)."""
         self.another: Callable[[Hop], bool] = lambda _: False
         """Told that the server which a hop leads to does not answer; says whether it leads to another."""
+        self.led: Callable[[Hop], Hop] = lambda hop: hop
+        """Where what was for a hop was sent last, in digits."""
         self.timers = Timers()
         self.outbox: deque[tuple[bytes, Hop]] = deque()
         self.clients: dict[object, Transaction] = {}
@@ -134,6 +138,35 @@ class TransactionLayer:
     def client_for(self, response: Response) -> Transaction | None:
         """The transaction that this response answers."""
         return self.clients.get(client_key(response))
+
+    def undelivered(self, news: Sequence[Undelivered], at: float) -> None:
+        """The network says that these did not arrive: ends the requests that they were, where nothing came to
+        them yet (§18.4). Those within a dialog go on being sent: a call that is up does not end because its
+        server starts anew.
+
+        Anybody can say so, but only who saw a request knows its branch. What quotes too little for that
+        counts for requests that were sent again: who is there has had the time to answer."""
+        short: dict[tuple[str, int], Undelivered] = {}
+        for error in news:
+            if (key := error.branch) is None:
+                short[error.host, error.port] = (
+                    error  # One a place is enough: a flood of them costs one look.
+                )
+            elif (found := self.clients.get(key)) is not None:
+                self._lost(found, error, at)
+        if short:
+            for transaction in [one for one in self.clients.values() if one.sent_again and one.unanswered]:
+                place = self.led(transaction.hop)
+                about = short.get((plain_address(place.host), place.port))
+                if about is not None and transaction.began(about.quoted):
+                    self._lost(transaction, about, at)
+
+    def _lost(self, transaction: Transaction, error: Undelivered, at: float) -> None:
+        place = self.led(transaction.hop)
+        there = (place.transport, plain_address(place.host), place.port) == ("udp", error.host, error.port)
+        if there and transaction.unanswered and not transaction.request.to.tag:
+            transaction.trouble = str(error)
+            transaction.on(On.UNREACHABLE, at)
 
     def note_via(self, response: Response, hop: Hop) -> None:
         """What the other end wrote into our Via: the address and port that our request came from."""

@@ -78,6 +78,7 @@ _CAUSES = {
 _SAYS_LITTLE = frozenset({403, 404, 408, 480, 487, 500, 502, 503, 504, 580, 603})
 """Statuses that gateways give for many causes; any other is more exact than a cause beside it."""
 _CAUSE = re.compile(r"\s*Q\.850\s*;(?:.*;)?\s*cause\s*=\s*([0-9]{1,3})\b", re.IGNORECASE | re.DOTALL)
+_LOOK_THERE = "Check address, port and transport (`trunkline sip doctor` looks for the reason)"
 _ANOTHER_TRUNK_MAY = {Why.REJECTED_BY_TRUNK, Why.UNAVAILABLE, Why.NOT_REACHABLE}
 
 
@@ -85,8 +86,8 @@ class CallNotTaken(CallRefused):
     """A call of ours was not taken. `why` says it typed, `status` is the SIP status (0: none came), `cause`
     that of the telephone network (Q.850; 0: none was told)."""
 
-    def __init__(self, why: Why, what: str, *, status: int = 0, cause: int = 0) -> None:
-        super().__init__(f"{why}: {what}", where="sip")
+    def __init__(self, why: Why, what: str, *, status: int = 0, cause: int = 0, hint: str = "") -> None:
+        super().__init__(f"{why}: {what}", where="sip", hint=hint)
         self.why = why
         self.status = status
         self.cause = cause
@@ -99,7 +100,8 @@ def not_taken(status: int, reason: str, response: Response | None) -> CallNotTak
     """The error for this final status. `response`: as it came; None where nobody sent it: silence (408)
     and an unreachable address (503) are such statuses."""
     if response is None:
-        return CallNotTaken(Why.NOT_REACHABLE, f"{status} {reason}".strip())
+        hint = _LOOK_THERE if status in (408, 503) else ""
+        return CallNotTaken(Why.NOT_REACHABLE, reason or str(status), hint=hint)
     cause = cause_in(response)
     why = _WHY.get(status, Why.UNAVAILABLE)
     if status in _SAYS_LITTLE:

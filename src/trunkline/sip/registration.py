@@ -155,14 +155,14 @@ class Registration:
         request = Request(headers, method="REGISTER", uri=str(self.account.registrar))
         self._asked = True
 
-        def heard(_: Transaction, message: Message | None, do: Do, when: float) -> None:
+        def heard(asked: Transaction, message: Message | None, do: Do, when: float) -> None:
             if do is Do.DELIVER:
                 assert isinstance(message, Response)
                 if message.status >= 200:
                     self._answered(message, expires, when)
             else:
                 self._asked = False
-                reason = "no answer from there" if do is Do.TIMEOUT else "not reachable"
+                reason = "no answer from there" if do is Do.TIMEOUT else asked.trouble or "not reachable"
                 self._failed(0, reason, when)
 
         self._asking.ask(request, self.hop, heard, at, seq=self._next_seq)

@@ -212,7 +212,7 @@ class Transaction:
 
     __slots__ = (
         "_doubled", "_ended", "_last", "_running", "_send", "_table", "_timers", "_up",
-        "hop", "key", "owner", "request", "state",
+        "hop", "key", "owner", "request", "sent_again", "state", "trouble",
     )  # fmt: skip
 
     def __init__(
@@ -235,6 +235,10 @@ class Transaction:
         self.owner = owner
         """Whatever the layer above ties to this transaction (a session)."""
         self.state = next(iter(table))
+        self.sent_again = False
+        """Whether the last message was sent more than once."""
+        self.trouble = ""
+        """Why it cannot be sent there, where that is known."""
         self._timers = timers
         self._send = send
         self._up = up
@@ -250,6 +254,15 @@ class Transaction:
         for action in starts:
             self._act(action, None, at)
         self._send(self._last, self.hop)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing at all came to a request of ours."""
+        return self.state in (State.CALLING, State.TRYING)
+
+    def began(self, quoted: bytes) -> bool:
+        """Whether the last message sent began with this."""
+        return self._last.startswith(quoted)
 
     def respond(self, response: Response, at: float) -> None:
         """Send this response (servers)."""
@@ -284,6 +297,7 @@ class Transaction:
             self._send(self._last, self.hop)
         elif action is Do.RESEND:
             if self._last:
+                self.sent_again = True
                 self._send(self._last, self.hop)
         elif action is Do.STOP:
             for timer in self._running.values():
