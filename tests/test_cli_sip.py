@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from legs.test_sip_trunking import exchange
-from test_cli_calls import LIMIT, serving, trunkline
+from test_cli_calls import LIMIT, line_with, serving, trunkline
 from trunkline.cli.sip import _dial
 from trunkline.legs import sip
 from trunkline.legs.sip_settings import SipSettings
@@ -64,6 +64,18 @@ def test_where_nobody_listens_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert (status, result["result"], result["status"]) == (1, "not-reachable", 0)
     assert f"nobody listens at 127.0.0.1:{port} over UDP" in str(result["what"])
     assert "trunkline sip doctor" in str(result["hint"])
+
+
+def test_ctrl_c_while_it_rings_gives_its_own_status(tmp_path: Path) -> None:
+    with serving(tmp_path, "--test-lines") as (service, address):
+        host = address.partition("@")[2]
+        with trunkline("sip", "dial", f"sip:ring@{host}", folder=tmp_path) as dial:
+            line_with(dial, "ringing")
+            dial.send_signal(signal.SIGINT)
+            out, err = dial.communicate(timeout=LIMIT)
+        assert (dial.returncode, out, err) == (130, "", "trunkline: hanging up\n")
+        service.send_signal(signal.SIGTERM)
+        service.communicate(timeout=LIMIT)
 
 
 @pytest.mark.parametrize(

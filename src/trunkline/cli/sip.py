@@ -198,6 +198,7 @@ async def _hold(leg: SipLeg, result: DialResult, hangup_after: float | None, ref
             await asyncio.wait((answering, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 await leg.hang_up("cancelled")
+                raise asyncio.CancelledError  # `run` turns it into the status of Ctrl-C
             await answering
             result.result = "answered"
             leg.start(lambda _: None, lambda _: None)
