@@ -39,6 +39,24 @@ def test_every_step_and_edge_is_in_the_picture(name: str) -> None:
         assert not any(abs(x - a) < 190 and abs(y - b) < 46 for a, b in places[:n])
 
 
+def test_a_way_to_a_neighbour_goes_below_the_boxes() -> None:
+    # From the right-hand side of one to that of the other it ran behind the box between.
+    scenario = load_scenario("appointment_booking")
+    root = ElementTree.fromstring(svg(scenario))
+    at = dict(zip(scenario.steps, root.findall(f"{SVG}g/{SVG}rect"), strict=True))
+    paths = [path for path in root.iter(f"{SVG}path") if path.get("class")]
+    found = 0
+    for arrow, path in zip(arrows(scenario), paths, strict=True):
+        start, end = at[arrow.start], at[arrow.end]
+        if start.get("y") != end.get("y"):
+            continue
+        found += 1
+        bottom = float(start.get("y", "")) + 46
+        numbers = [float(number) for number in path.get("d", "").replace("C", " ").lstrip("M").split()]
+        assert min(numbers[1::2]) == bottom
+    assert found == 2
+
+
 @pytest.mark.parametrize("name", library())
 def test_the_start_is_on_top_and_the_ends_at_the_bottom(name: str) -> None:
     scenario = load_scenario(name)

@@ -191,7 +191,13 @@ def _curve(arrow: Arrow, at: dict[str, tuple[float, float]], number: int) -> str
         path += f"{end[0]:g} {end[1] - bend:g} {end[0]:g} {end[1]:g}"
         # Nearer to its own step: two edges that meet would write over each other.
         label = (start[0] + 0.3 * (end[0] - start[0]), start[1] + 0.3 * (end[1] - start[1]) + 4)
-    else:  # up, or to a neighbour: around the right-hand side
+    elif y2 == y1 and x2 != x1:  # in its own row, where boxes may lie between: below them
+        out, into = (0.85, 0.15) if x2 > x1 else (0.15, 0.85)  # beside the edges that go down
+        start, end = (x1 + out * _WIDTH, y1 + _HEIGHT), (x2 + into * _WIDTH, y2 + _HEIGHT)
+        low = start[1] + _GAP_Y * 0.3 + shift
+        path = f"M{start[0]:g} {start[1]:g}C{start[0]:g} {low:g} {end[0]:g} {low:g} {end[0]:g} {end[1]:g}"
+        label = ((start[0] + end[0]) / 2, start[1] + 12)
+    else:  # up, or to itself: around the right-hand side
         start, end = (x1 + _WIDTH, y1 + _HEIGHT / 2 + shift), (x2 + _WIDTH, y2 + _HEIGHT / 2 - 6)
         out = max(start[0], end[0]) + 30 + shift
         path = f"M{start[0]:g} {start[1]:g}C{out:g} {start[1]:g} {out:g} {end[1]:g} {end[0]:g} {end[1]:g}"
