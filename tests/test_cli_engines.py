@@ -15,7 +15,7 @@ import pytest
 
 from providers.servers.voice_sockets import DeepgramServer
 from trunkline.cli.engines import _show
-from trunkline.doctor import _loadable
+from trunkline.doctor import State, _loadable
 from trunkline.providers.registry import LANGUAGE_MODELS, SPEECH_TO_TEXT, TEXT_TO_SPEECH, EngineEntry
 
 
@@ -73,6 +73,15 @@ def test_what_to_install_names_the_extra(capsys: pytest.CaptureFixture[str]) -> 
 async def test_a_name_of_several_kinds_lists_them_all(tmp_path: Path) -> None:
     status, _, err = await trunkline(tmp_path, "engines", "try", "fake")
     assert (status, "--kind stt or --kind llm or --kind tts or --kind s2s" in err) == (2, True)
+
+
+def test_doctor_does_not_offer_what_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    found = _loadable("llm", "anthropic", LANGUAGE_MODELS["anthropic"])
+    assert (found.state, found.hint) == (State.NOTE, "Set ANTHROPIC_API_KEY")
+    assert found.what.startswith("has no key: ")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-1")
+    assert _loadable("llm", "anthropic", LANGUAGE_MODELS["anthropic"]).state is State.OK
 
 
 def test_doctor_does_not_offer_what_is_not_installed() -> None:

@@ -134,9 +134,12 @@ def _loadable(kind: str, name: str, entry: EngineEntry) -> Finding:
         hint = f"pip install 'trunkline[{entry.extra}]'"
         return Finding(part, name, State.NOTE, f"not installed: {entry.about}", hint)
     try:
-        options_of(kind, name)
+        options = {option.name: option.default for option in options_of(kind, name)}
     except EngineMissing as error:
         return Finding(part, name, State.NOTE, f"not installed: {entry.about}", error.hint)
+    variable = options.get("key_env")
+    if isinstance(variable, str) and not os.environ.get(variable):
+        return Finding(part, name, State.NOTE, f"has no key: {entry.about}", f"Set {variable}")
     return Finding(part, name, State.OK, f"can be chosen: {entry.about}")
 
 
