@@ -142,6 +142,12 @@ def test_text_becomes_what_the_key_asks(
     [
         ("[turn]\n\nslence = 1\n", 3, "[turn] has no key 'slence'", "Did you mean silence?"),
         ("[trun]\nsilence = 1\n", 1, "there is no table [trun]", "Did you mean turn?"),
+        (
+            "[trunks]\nname = 'a'\n",
+            1,
+            "there may be several trunks",
+            "Write [[trunks]], with two brackets, once for each",
+        ),
         ("silence = 1\n", 1, "'silence' stands in no table", "It belongs in [turn]."),
         ("\nturn = 3\n", 2, "'turn' is a table, not a value", "Write [turn] and its keys below."),
         ("[sip]\nbind = \n", 2, "this is not TOML: Invalid value", ""),

@@ -64,6 +64,9 @@ def from_file(file: Path) -> list[Given]:
             given.append(Given(LISTS[table], content, "file", place))
             continue
         where = f"{file}:{lines.get((table, ''), lines.get(('', table), 1))}"
+        if table in LISTS:
+            hint = f"Write [[{table}]], with two brackets, once for each"
+            raise ConfigError(f"there may be several {table}", where=where, hint=hint)
         if table not in tables():
             raise ConfigError(
                 f"there is no table [{table}]"
