@@ -112,6 +112,8 @@ def test_config_for_machines(tmp_path: Path) -> None:
         (["srve"], "serve"),
         (["lab", "replay", "nowhere"], "nowhere: cannot be read: No such file or directory. Give the folder"),
         (["lab", "fork", "nowhere", "--turn", "1"], "Give the folder of one call"),
+        (["lab", "replay", "/dev/null"], "/dev/null: is empty: there is no call in it. Give the folder"),
+        (["lab", "bench", "--plot", "drawn"], "add --suite NAME"),
         (["lab", "pauses", "--turns", "nowhere"], "Give figures, tuning, unfitted, or a file"),
         (["lab", "pauses", "--runs", "nowhere"], "nowhere: there is no recorded call in it. Give the folder"),
         (["sip", "trace", "nowhere.pcap"], "nowhere.pcap: cannot be read: No such file"),
@@ -226,4 +228,5 @@ def test_costs_are_told_by_outcome(tmp_path: Path) -> None:
     assert "Without a price: stt deepgram/nova-2." in done.stdout
     as_json = json.loads(trunkline("costs", "--json", folder=tmp_path).stdout)
     assert [row["each"] for row in as_json["outcomes"]] == [0.03, None]
-    assert trunkline("costs", "nowhere", folder=tmp_path).returncode == 5
+    nowhere = trunkline("costs", "nowhere", folder=tmp_path)
+    assert (nowhere.returncode, "Give the folder that calls were" in nowhere.stderr) == (5, True)

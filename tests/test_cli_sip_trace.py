@@ -43,7 +43,7 @@ def test_what_serve_traces_is_drawn_while_it_runs_and_written_again(tmp_path: Pa
     rows = [json.loads(line) for line in out.splitlines()]
     assert {row["status"] for row in rows if "status" in row} == {0, 180, 486}
     status, _, err = told(tmp_path, "calls.pcap", "--call", "nobody")
-    assert (status, "no such call" in err) == (1, True)
+    assert (status, "no such call in there. `trunkline sip trace" in err) == (1, True)
 
 
 def test_captures_of_others_show_no_password_and_what_is_none_is_told(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def trace(
         count = _write_pcap(file, pcap, {one.call_id for one in chosen})
         typer.echo(f"trunkline: {count} packets in {pcap}", err=True)
     if not chosen:
-        typer.echo("trunkline: no such call in there" if call else "trunkline: no call in there", err=True)
+        hint = f". `trunkline sip trace {file}` shows the {len(found.calls)} that there are" if call else ""
+        typer.echo(f"trunkline: {file}: no {'such ' if call else ''}call in there{hint}", err=True)
         raise typer.Exit(ExitStatus.OTHERWISE)
 
 

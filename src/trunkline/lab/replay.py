@@ -86,6 +86,8 @@ def read_log(run: Path) -> list[Event]:
         raise ConfigError(
             f"cannot be read: {error.strerror or error}", where=str(path), hint=_GIVE
         ) from error
+    if not lines:
+        raise ConfigError("is empty: there is no call in it", where=str(path), hint=_GIVE)
     return [parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 

@@ -74,7 +74,8 @@ def records_in(folder: Path) -> Iterator[dict[str, Any]]:
     folders = [folder] if (folder / "call.json").exists() else sorted(folder.glob("*/"))
     there = [each for each in folders if (each / "call.json").exists()]
     if not there:
-        raise RecordError("holds no record of a call", where=str(folder))
+        hint = "Give the folder that calls were recorded into: --runs, or record.folder in trunkline.toml"
+        raise RecordError("holds no record of a call", where=str(folder), hint=hint)
     for each in there:
         yield read_record(each)
 
