@@ -115,7 +115,7 @@ def test_config_for_machines(tmp_path: Path) -> None:
         (["lab", "replay", "/dev/null"], "/dev/null: is empty: there is no call in it. Give the folder"),
         (["lab", "bench", "--plot", "drawn"], "add --suite NAME"),
         (["lab", "pauses", "--turns", "nowhere"], "Give figures, tuning, unfitted, or a file"),
-        (["lab", "pauses", "--runs", "nowhere"], "nowhere: there is no recorded call in it. Give the folder"),
+        (["lab", "pauses", "--runs", "nowhere"], "nowhere: there is no recorded call in it"),
         (["sip", "trace", "nowhere.pcap"], "nowhere.pcap: cannot be read: No such file"),
     ],
 )
@@ -134,6 +134,7 @@ def test_what_a_person_got_wrong_is_one_clear_paragraph(
         ("--runs", "file", "file cannot be written. Choose another with --runs FOLDER"),
         ("--runs", "file/below", "cannot be written"),
         ("--json", "nowhere/figures.json", "there is no folder nowhere"),
+        ("--json", ".", ". is a folder. Name a file in it"),
     ],
 )
 def test_a_demo_whose_results_cannot_be_kept_is_not_held(
@@ -144,6 +145,21 @@ def test_a_demo_whose_results_cannot_be_kept_is_not_held(
     assert (done.returncode, done.stdout) == (5, "")  # no word of the call was shown
     assert words in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "--calls", "1", "--json", "."], "--json: . is a folder. Name a file in it"),
+        (["bench", "--suite", "echo", "--cases", "1", "--plot", "file"], "--plot: file cannot be written"),
+        (["pauses", "--plot", "file"], "--plot: file cannot be written. Name another folder"),
+    ],
+)
+def test_what_cannot_be_kept_is_not_measured(tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "file").touch()
+    done = trunkline("lab", *arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"trunkline: {words}")  # and before it, no word of progress
 
 
 @pytest.mark.parametrize("command", ["", "call", "demo", "doctor", "scenario check", "sip dial", "voices"])

@@ -22,7 +22,7 @@ LIMIT = 30.0
 
 
 @contextmanager
-def trunkline(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def trunkline(*arguments: str, folder: Path, group: bool = False) -> Iterator[subprocess.Popen[str]]:
     """The command, running; killed at the end where it has not ended by then."""
     process = subprocess.Popen(
         [sys.executable, "-m", "trunkline", *arguments],
@@ -31,6 +31,7 @@ def trunkline(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
         cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")},
+        start_new_session=group,
     )
     try:
         yield process
@@ -122,6 +123,25 @@ def test_a_call_that_is_stopped_says_goodbye(tmp_path: Path) -> None:
     assert "saying goodbye" in err
     assert call.returncode == 130
     assert told.startswith("call ended by caller")
+
+
+def test_ctrl_c_ends_the_calls_in_memory(tmp_path: Path) -> None:
+    # Each of them ends in good order when it is cancelled, and the next one was begun.
+    with trunkline("lab", "pauses", folder=tmp_path) as lab:
+        line_with(lab, "Telling 144 turns")
+        lab.send_signal(signal.SIGINT)
+        _, err = lab.communicate(timeout=LIMIT)
+    assert (lab.returncode, err) == (130, "")
+
+
+def test_ctrl_c_in_a_benchmark_is_not_the_agents(tmp_path: Path) -> None:
+    # A terminal's goes to the whole group, the agent's process too.
+    with trunkline("lab", "bench", "--calls", "2", "--seconds", "5", folder=tmp_path, group=True) as lab:
+        assert lab.stdout is not None
+        assert "1 calls: answer" in lab.stdout.readline()
+        os.killpg(lab.pid, signal.SIGINT)
+        _, err = lab.communicate(timeout=LIMIT)
+    assert (lab.returncode, err) == (130, "")
 
 
 def wait_for_event(runs: Path, kind: str) -> None:

@@ -149,8 +149,20 @@ def write_run(folder: Path, name: str, events: Sequence[Event]) -> None:
 def test_the_newest_calls_come_first(tmp_path: Path) -> None:
     for day, words in (("20261101", "first call"), ("20261103", "third call"), ("20261102", "second call")):
         write_run(tmp_path, f"{day}-120000-x", [*heard(1.0, 2.0, words), *agent(3.0, 4.0)])
-    assert [turn.pieces for turn in turns_of_runs(tmp_path, 2)] == [("third call",), ("second call",)]
-    assert [turn.pieces for turn in turns_of_runs(tmp_path / "20261101-120000-x", 9)] == [("first call",)]
+    turns, unread = turns_of_runs(tmp_path, 2)
+    assert ([turn.pieces for turn in turns], unread) == ([("third call",), ("second call",)], [])
+    turns, _ = turns_of_runs(tmp_path / "20261101-120000-x", 9)
+    assert [turn.pieces for turn in turns] == [("first call",)]
+
+
+def test_a_log_that_ends_within_a_line_is_left_out_and_named(tmp_path: Path) -> None:
+    write_run(tmp_path, "a", [*heard(1.0, 2.0, "hello"), *agent(3.0, 4.0)])
+    for name, text in (("b", ""), ("c", '{"type":"Spee')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "events.jsonl").write_text(text)
+    turns, unread = turns_of_runs(tmp_path, 9)
+    assert [turn.pieces for turn in turns] == [("hello",)]
+    assert [Path(error.where).parent.name for error in unread] == ["c", "b"]
 
 
 def test_the_command_tells_them_under_the_settings_in_force(tmp_path: Path) -> None:
@@ -168,9 +180,10 @@ def test_where_there_is_nothing_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no recorded call"):
         turns_of_runs(tmp_path, 9)
     write_run(tmp_path, "a", heard(1.0, 2.0, ""))
+    with pytest.raises(ConfigError, match="no recorded call in it with a word"):
+        turns_of_runs(tmp_path, 9)
     with pytest.raises(ConfigError, match="no caller said a word"):
-        turns_of_runs(tmp_path, 9)
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "events.jsonl").write_text("nonsense\n")
+        turns_of_runs(tmp_path / "a", 9)
+    (tmp_path / "a" / "events.jsonl").write_text("nonsense\n")
     with pytest.raises(ParseError):
-        turns_of_runs(tmp_path, 9)
+        turns_of_runs(tmp_path / "a", 9)

@@ -18,6 +18,7 @@ from trunkline.cli.options import (
     S2s,
     Stt,
     Tts,
+    check_file,
     settings_from,
     with_log,
 )
@@ -86,5 +87,4 @@ def _check_places(runs: Path, json_path: Path | None) -> None:
     if not existing.is_dir() or not access(existing, W_OK | X_OK):
         hint = "Choose another with --runs FOLDER, or record.folder in trunkline.toml"
         raise RecordError(f"{folder} cannot be written", where="--runs", hint=hint)
-    if json_path is not None and not json_path.parent.is_dir():
-        raise RecordError(f"there is no folder {json_path.parent}", where="--json", hint="Make it first")
+    check_file("--json", json_path)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trunkline.cli.options import ENGINES_PANEL, OUTPUT_PANEL, Debug
+from trunkline.cli.options import ENGINES_PANEL, OUTPUT_PANEL, Debug, check_file, check_folder
 
 
 def bench(
@@ -82,6 +82,10 @@ def bench(
     from trunkline.lab.bench import BenchOptions, run_bench
     from trunkline.log import set_up
 
+    if plot is not None and suite_name is None:
+        raise typer.BadParameter("it draws what --suite measures; add --suite NAME", param_hint="--plot")
+    check_file("--json", json_path)
+    check_folder("--plot", plot)
     set_up("debug" if debug else "warning")
     if sip:
         from trunkline.lab.sip_bench import SipBenchOptions, run_sip_bench

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trunkline.cli.options import OUTPUT_PANEL, AsJson, Assignments, ConfigFile, settings_from
+from trunkline.cli.options import OUTPUT_PANEL, AsJson, Assignments, ConfigFile, check_folder, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def pauses(
     """
     from trunkline.lab.pause_chart import rows, write
 
+    check_folder("--plot", plot)
     configured = settings_from(config, assignments).settings.turn
     told, source = _own(runs, most) if runs is not None else _written(turns)
     figures = _tell(told, configured)
@@ -86,20 +88,26 @@ def _written(turns: str) -> tuple[list[Broken], str]:
 def _own(runs: Path, most: int) -> tuple[list[Broken], str]:
     from trunkline.lab.recorded_pauses import turns_of_runs
 
-    return turns_of_runs(runs, most), str(runs)
+    turns, unread = turns_of_runs(runs, most)
+    for error in unread:
+        typer.echo(f"trunkline: left out: {error}", err=True)
+    return turns, str(runs)
 
 
 def _tell(turns: Sequence[Broken], configured: TurnPolicy) -> list[Figures]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from trunkline.cli.running import run
     from trunkline.lab.pause_trial import Stages, compare, policies
 
     terminal = Console(stderr=True)
+    typer.echo(f"Telling {len(turns)} turns under {len(policies(configured))} policies …", err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task("telling calls", total=len(turns) * len(policies(configured)))
-        return compare(turns, Stages(), configured, lambda: progress.advance(bar))
+        bar = progress.add_task("", total=len(turns) * len(policies(configured)))
+        told = partial(progress.update, bar, advance=1)
+        return run(compare(turns, Stages(), configured, lambda name: told(description=name)))
 
 
 def _show(figures: Sequence[Figures]) -> None:

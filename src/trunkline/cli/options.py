@@ -123,3 +123,29 @@ def with_log(settings: Settings) -> Settings:
 
     set_up(settings.log.level, settings.log.format)
     return settings
+
+
+def check_file(flag: str, path: Path | None) -> None:
+    """Before minutes of work: raises `RecordError` where this file could not be written afterwards."""
+    from trunkline.errors import RecordError
+
+    if path is None:
+        return
+    if path.is_dir():
+        raise RecordError(f"{path} is a folder", where=flag, hint="Name a file in it")
+    if not path.parent.is_dir():
+        raise RecordError(f"there is no folder {path.parent}", where=flag, hint="Make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise RecordError(f"{path} cannot be written", where=flag, hint="Choose another place")
+
+
+def check_folder(flag: str, folder: Path | None) -> None:
+    """The same of a folder, which is made where it is not there."""
+    from trunkline.errors import RecordError
+
+    if folder is None:
+        return
+    whole = folder.absolute()
+    existing = next(place for place in (whole, *whole.parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise RecordError(f"{folder} cannot be written", where=flag, hint="Name another folder")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +92,7 @@ async def serve(options: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that started this one
     options = json.loads(sys.argv[1])
     if options["core"] is not None:
         os.sched_setaffinity(0, {options["core"]})

@@ -14,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import pairwise
@@ -141,13 +143,14 @@ def measure(
     turns: Sequence[Broken],
     policy: TurnPolicy,
     stages: Stages,
-    told: Callable[[], None] = lambda: None,
+    begun: Callable[[str], object] = lambda _: None,
 ) -> Figures:
-    """Tell all turns, each in a call of its own; `told` is called after each."""
+    """Tell all turns, each in a call of its own. `begun` is given the policy's name before each; what it
+    raises ends all."""
     outcomes = []
     for turn in turns:
+        begun(name)
         outcomes.append(run_turn(turn, policy, stages))
-        told()
     return Figures(
         name,
         sum(len(turn.pauses) for turn in turns),
@@ -171,14 +174,30 @@ def policies(configured: TurnPolicy | None = None) -> list[tuple[str, TurnPolicy
     return [*yours, *own, *plain]
 
 
-def compare(
+async def compare(
     turns: Sequence[Broken],
     stages: Stages,
     configured: TurnPolicy | None = None,
-    told: Callable[[], None] = lambda: None,
+    begun: Callable[[str], object] = lambda _: None,
 ) -> list[Figures]:
-    """All turns under each of the `policies`; `told` is called after each turn."""
-    return [measure(name, turns, policy, stages, told) for name, policy in policies(configured)]
+    """All turns under each of the `policies`; `begun` is given the policy's name before each turn, from
+    another thread. They are told beside this loop so that it can be cancelled: a call within it would only
+    end in good order, and the next begin."""
+    stopped = threading.Event()
+
+    def go_on(name: str) -> None:
+        if stopped.is_set():
+            raise asyncio.CancelledError
+        begun(name)
+
+    def measure_all() -> list[Figures]:
+        return [measure(name, turns, policy, stages, go_on) for name, policy in policies(configured)]
+
+    with ThreadPoolExecutor(1, thread_name_prefix="pause-trial") as thread:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, measure_all)
+        finally:
+            stopped.set()
 
 
 def run_turn(turn: Broken, policy: TurnPolicy, stages: Stages) -> Outcome:

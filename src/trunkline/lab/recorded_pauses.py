@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from trunkline.errors import ConfigError
+from trunkline.errors import ConfigError, ParseError, TrunklineError
 from trunkline.events import (
     Answer,
     AnsweredBy,
@@ -50,23 +50,31 @@ _Timed = tuple[str, float]
 """A word, and when it sounded."""
 
 
-def turns_of_runs(where: Path, most: int) -> list[Broken]:
+def turns_of_runs(where: Path, most: int) -> tuple[list[Broken], list[TrunklineError]]:
     """The turns of the calls recorded in `where` (a folder of run folders, or one of them), of the newest
-    first, until there are `most`. Raises `ConfigError` where there is none or a log cannot be read,
-    `ParseError` where one is no log."""
-    runs = [where] if (where / "events.jsonl").is_file() else _newest_first(where)
+    first, until there are `most`; and why logs were left out: one of a call in progress may be empty, or
+    end within a line. Raises `ConfigError` where there is no turn, or the one log cannot be read, and
+    `ParseError` where that one is none."""
+    if (where / "events.jsonl").is_file():
+        return _some(recorded_turns(read_log(where)), where, "no caller said a word in this call")[:most], []
     found: list[Broken] = []
-    for run in runs:
-        found += recorded_turns(read_log(run))
+    unread: list[TrunklineError] = []
+    for run in _newest_first(where):
+        try:
+            found += recorded_turns(read_log(run))
+        except (ConfigError, ParseError) as error:
+            unread.append(error)
         if len(found) >= most:
             break
-    if not found:
+    return _some(found, where, "there is no recorded call in it with a word of the caller's")[:most], unread
+
+
+def _some(turns: list[Broken], where: Path, why_not: str) -> list[Broken]:
+    if not turns:
         raise ConfigError(
-            "no caller said a word in these calls" if runs else "there is no recorded call in it",
-            where=str(where),
-            hint="Give the folder in which calls are kept, such as runs",
+            why_not, where=str(where), hint="Give the folder in which calls are kept, such as runs"
         )
-    return found[:most]
+    return turns
 
 
 def _newest_first(where: Path) -> list[Path]:

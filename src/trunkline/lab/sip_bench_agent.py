@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from typing import Any
@@ -92,6 +93,7 @@ async def serve(options: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that started this one
     options = json.loads(sys.argv[1])
     if options["core"] is not None:
         os.sched_setaffinity(0, {options["core"]})
