@@ -75,6 +75,51 @@ def test_the_final_transcript_is_waited_for_within_its_grace(final_at: float, en
     assert [(round(e.at, 6), e.text) for e in ends] == [(ended_at, "I live in Boston")]
 
 
+def words_told(told_at: float, text: str, end: float, *, final: bool = False) -> Event:
+    """Words of which the last had been spoken at `end`."""
+    words = tuple(Word(word, end - 0.1, end) for word in text.split())
+    return Final(told_at, text, words) if final else Partial(told_at, text, words)
+
+
+SLOW = (
+    words_told(4.2, "we pay", 3.3),
+    words_told(4.9, "we pay about three", 3.6),
+    words_told(5.7, "we pay about three hundred", 4.2),
+    words_told(6.5, "we pay about three hundred dollars", 4.9),
+)
+
+
+def ends(*events: list[Event] | Event) -> list[tuple[float, str]]:
+    ended = [e for e in play(story(*events), PLAIN, until=14) if isinstance(e, TurnEnded)]
+    return [(round(e.at, 6), e.text) for e in ended]
+
+
+def test_a_recogniser_that_is_behind_is_waited_for_while_it_tells_new_words() -> None:
+    talk = [*agent(0, 2), *sound(3, 5), *SLOW]
+    assert ends(talk) == [(6.5, "we pay about three hundred dollars")]
+    # It stops at a word in the middle: so do we, a second later.
+    assert ends(talk[:-1]) == [(6.7, "we pay about three hundred")]
+
+
+def test_the_final_of_an_earlier_sound_does_not_end_the_later_one() -> None:
+    early = [words_told(4.0, "wait", 3.1), words_told(5.4, "wait", 3.1, final=True)]
+    late = [words_told(6.0, "how much", 4.6), words_told(6.6, "how much does it cost", 4.99, final=True)]
+    talk = [*agent(0, 2), *sound(3, 3.2), *sound(3.5, 5)]
+    assert ends(talk, early, late) == [(6.6, "wait how much does it cost")]
+
+
+def test_what_never_ends_is_not_waited_for() -> None:
+    babble = [words_told(4.0 + 0.3 * n, " ".join(["so"] * (n + 1)), 3.1 + 0.01 * n) for n in range(30)]
+    assert ends([*agent(0, 2), *sound(3, 5)], babble)[0][0] == 5 + TurnPolicy().behind_limit
+
+
+@pytest.mark.parametrize("lag", [0.3, 60.0], ids=["it keeps up", "its times mean something else"])
+def test_noise_behind_the_words_is_not_waited_for(lag: float) -> None:
+    said = words_told(3.5 + lag if lag < 1 else 3.8, "yes", 3.5 if lag < 1 else 3.8 - lag)
+    final = words_told(5.1, "yes", 3.5 if lag < 1 else 3.8 - lag, final=True)
+    assert ends([*agent(0, 2), *sound(3, 5)], said, final) == [(5.2, "yes")]
+
+
 def test_an_unfinished_sentence_is_waited_for_and_ends_whole() -> None:
     events = story(
         agent(0, 2),

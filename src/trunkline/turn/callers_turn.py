@@ -14,6 +14,12 @@ _MOST_KEYS = 64
 FOREVER = float("inf")
 _SAME_END = 0.05
 """Ends of speech this near are the same one, seconds."""
+_UNTOLD = 0.4
+"""Sound that goes on for this long behind the last word may hold another one, seconds."""
+_NEXT_WORD = 1.0
+"""A recogniser that is behind has told all, where it has told nothing new for this long, seconds."""
+_NO_LAG = 10.0
+"""A word that is older than this has a time that means something else, seconds."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,12 @@ class CallersTurn:
     """Voice activity heard it; else the words alone say when it was."""
     words_at: float = -FOREVER
     """When the words last changed."""
+    word_end: float | None = None
+    """When the last word had been spoken, where the recogniser says that."""
+    word_lag: float = 0.0
+    """How long after that a partial told of it."""
+    told_at: float = -FOREVER
+    """When the recogniser last told something new, or closed a piece."""
     partials: bool = False
     """The recogniser gives words while the caller speaks."""
     engine_done: bool = False
@@ -98,9 +110,17 @@ class CallersTurn:
         judged = self.end_sound is not None and abs(self.end_sound[0] - until) < _SAME_END
         sounded = self.end_sound[1] if self.end_sound is not None and judged else None
         silence, why = silence_wanted(self.sentence, asked, rhythm, policy, sounded)
-        if self.words.covers(until):
-            return until + silence, why
-        return until + silence + policy.transcript_grace, why
+        grace = 0.0 if self.words.covers(until) else policy.transcript_grace
+        return max(until + silence + grace, self._all_told_at(until, policy)), why
+
+    def _all_told_at(self, until: float, policy: TurnPolicy) -> float:
+        """Until when words of this sound may still be on their way, where the recogniser is behind: a machine
+        that is too busy, a connection that is too slow. Even a final may then be that of an earlier sound."""
+        if self.word_end is None or until - self.word_end < _UNTOLD:
+            return -FOREVER
+        if not policy.transcript_grace < self.word_lag < _NO_LAG:
+            return -FOREVER
+        return min(self.told_at + _NEXT_WORD, until + policy.behind_limit)
 
     def limit(self, policy: TurnPolicy) -> float:
         """When the turn is over although the sound goes on."""

@@ -37,6 +37,9 @@ class TurnPolicy:
     """Silence granted within a number, an address, a spelling or an e-mail that is not yet whole."""
     transcript_grace: float = 0.7
     """How long, after the silence is over, the recogniser's final words are waited for."""
+    behind_limit: float = 4.0
+    """How long after the caller's sound words are waited for where the recogniser is behind, by the times of
+    its words, and still tells new ones."""
     trust_engine: bool = True
     """Believe a recogniser that says by itself that the turn is over (only when `adaptive`)."""
     sounds_over: float = 0.7

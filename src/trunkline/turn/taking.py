@@ -194,12 +194,17 @@ class TurnTaking(Turns):
         before = now.text
         if isinstance(event, Final):
             now.words.final(event)
+            now.told_at = event.at
         else:
             now.words.partial(event)
             now.partials = now.partials or bool(event.text)
+        if event.words:
+            now.word_end = event.words[-1].end
         if not same_words(before, now.text):
-            now.words_at = event.at
+            now.words_at = now.told_at = event.at
             now.engine_done = False
+            if isinstance(event, Partial):
+                now.word_lag = event.at - event.words[-1].end if event.words else 0.0
 
     def _is_late(self, event: Partial | Final) -> bool:
         """Words that come once the agent is audible, with no sound since its turn ended: a slow
