@@ -230,6 +230,8 @@ async def test_the_page_and_the_snippet_are_served() -> None:
                 assert "frame-ancestors 'none'" in reply.headers["Content-Security-Policy"]
         async with here.client.get(f"{here.http}/browser/secrets") as reply:
             assert reply.status == 404
+        async with here.client.get(f"{here.http}/") as reply:  # The address alone leads to the page.
+            assert (reply.status, reply.url.path) == (200, "/browser/talk")
 
 
 async def test_pages_of_strangers_are_refused_everywhere() -> None:

@@ -36,6 +36,18 @@ async def test_a_taken_port_is_told_with_what_to_do() -> None:
     assert "Cannot assign" in str(cannot_listen("x:1", OSError(errno.EADDRNOTAVAIL, "Cannot assign"), "x"))
 
 
+async def test_where_there_is_no_page_the_address_alone_is_nothing() -> None:
+    front = await CarrierFront.open("127.0.0.1:0", [], SystemClock())
+    try:
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection(*front.address)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 404 " in await reader.readline()
+            writer.close()
+    finally:
+        await front.close()
+
+
 async def test_what_is_no_http_is_refused_and_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     front = await CarrierFront.open("127.0.0.1:0", [], SystemClock())
     with capture_logs() as told, caplog.at_level(logging.DEBUG):

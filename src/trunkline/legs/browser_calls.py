@@ -89,6 +89,7 @@ class Browser:
     """All browsers. Made with their settings and the board that their calls live on."""
 
     name = "browser"
+    page = "talk"
 
     def __init__(self, settings: BrowserSettings, board: Switchboard) -> None:
         """Raises `ConfigError` where WebRTC is wanted and its package is missing."""

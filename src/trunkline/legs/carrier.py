@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
 from trunkline.errors import CallRefused, ConfigError, ParseError
@@ -111,6 +111,14 @@ class Carrier(Protocol):
     async def close(self) -> None:
         """Free what it holds; its calls have ended."""
         ...
+
+
+@runtime_checkable
+class HasPage(Protocol):
+    """A carrier with a page for people."""
+
+    page: str
+    """Its path behind the carrier's name."""
 
 
 @dataclass(frozen=True, slots=True)

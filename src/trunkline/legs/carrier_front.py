@@ -19,7 +19,7 @@ import structlog
 
 from trunkline.clock import Clock
 from trunkline.errors import CallRefused, ConfigError, MediaError, ParseError
-from trunkline.legs.carrier import BODY_LIMIT, Carrier, StreamRequest, WebhookRequest
+from trunkline.legs.carrier import BODY_LIMIT, Carrier, HasPage, StreamRequest, WebhookRequest
 from trunkline.legs.extra import extra
 from trunkline.legs.socket_wire import SocketWire
 from trunkline.legs.stream import MESSAGE_LIMIT, Heard, Opened, StreamProtocol
@@ -58,6 +58,7 @@ class CarrierFront:
         host, port = parse_bind(bind)
         front = cls(carriers, clock)
         app = web.Application(client_max_size=BODY_LIMIT)
+        app.router.add_get("/", front._home)
         app.router.add_get("/{carrier}/stream", front._socket)
         app.router.add_get("/{carrier}/stream/{token}", front._socket)
         app.router.add_route("*", "/{carrier}/{path:.+}", front._webhook)
@@ -74,6 +75,14 @@ class CarrierFront:
     async def close(self) -> None:
         """Listen no more. Sockets of calls are closed with their legs, before this."""
         await self._runner.cleanup()
+
+    async def _home(self, _request: Any) -> Any:
+        """Whoever types the address alone is led to where there is something to see."""
+        web = extra("aiohttp.web")
+        for name, carrier in self._carriers.items():
+            if isinstance(carrier, HasPage):
+                return web.Response(status=302, headers={"Location": f"{name}/{carrier.page}"})
+        return web.Response(status=404)
 
     # --- webhooks -----------------------------------------------------------------------------------
 
