@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from providers.servers.voice_sockets import DeepgramServer
+from trunkline.cli.doctor import _show as show_findings
 from trunkline.cli.engines import _show
-from trunkline.doctor import State, _loadable
+from trunkline.doctor import Finding, State, _loadable
 from trunkline.providers.registry import LANGUAGE_MODELS, SPEECH_TO_TEXT, TEXT_TO_SPEECH, EngineEntry
 
 
@@ -68,6 +69,34 @@ def test_what_to_install_names_the_extra(capsys: pytest.CaptureFixture[str]) -> 
     row = {"kind": "stt", "name": "vosk", "about": "Vosk", "installed": False, "hint": hint}
     _show([row], reach=False)
     assert "'trunkline[vosk]'" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_narrow_terminal_has_the_engines_over_two_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"kind": "stt", "name": "vosk", "about": "Vosk on this machine", "installed": True, "hint": ""}
+    monkeypatch.setenv("COLUMNS", "40")
+    _show([row], reach=False)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["stt vosk  installed yes, key –", "    Vosk on this machine"]
+    monkeypatch.setenv("COLUMNS", "72")
+    _show([row], reach=False)
+    assert capsys.readouterr().out.splitlines()[0].split() == ["kind", "engine", "installed", "key"]
+
+
+def test_a_narrow_terminal_has_what_doctor_found_over_two_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = Finding("Speech to text", "vosk", State.NOTE, "not installed: Vosk", "pip install it[vosk]")
+    monkeypatch.setenv("COLUMNS", "40")
+    show_findings([finding])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == ["· Speech to text: vosk", "    not installed: Vosk", "    → pip install it[vosk]"]
+    assert all(len(line) <= 40 for line in lines)
+    monkeypatch.setenv("COLUMNS", "100")
+    show_findings([finding])
+    first = capsys.readouterr().out.splitlines()[0].split()
+    assert first == ["·", "Speech", "to", "text", "vosk", "not", "installed:", "Vosk"]
 
 
 async def test_a_name_of_several_kinds_lists_them_all(tmp_path: Path) -> None:

@@ -80,11 +80,15 @@ def _show(findings: list[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from trunkline.cli.entries import is_narrow, print_entry
+
     signs = {
         "ok": Text("✓", style="green"),
         "note": Text("·", style="dim"),
         "problem": Text("✗", style="bold red"),
     }
+    console = Console(highlight=False)
+    narrow = is_narrow(console)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for _ in range(3):
         table.add_column(no_wrap=True)
@@ -94,9 +98,14 @@ def _show(findings: list[Finding]) -> None:
         words = Text(finding.what)
         if finding.hint:
             words.append(f"\n→ {finding.hint}", style="cyan")
+        sign = signs[finding.state.value]
+        if narrow:
+            named = Text.assemble(sign, " ", (finding.part, "bold"), f": {finding.name}")
+            print_entry(console, named, words)
+            continue
         shown = "" if finding.part == part else finding.part
-        table.add_row(signs[finding.state.value], Text(shown, style="bold"), Text(finding.name), words)
+        table.add_row(sign, Text(shown, style="bold"), Text(finding.name), words)
         part = finding.part
-    console = Console(highlight=False)
-    console.print(table)
+    if not narrow:
+        console.print(table)
     console.print(f"\n{HONEST}", style="yellow")

@@ -115,18 +115,29 @@ def _show(rows: list[dict[str, Any]], *, reach: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from trunkline.cli.entries import is_narrow, print_entry
+
+    console = Console(highlight=False)
+    narrow = is_narrow(console)
+    heads = ("kind", "engine", "installed", "key", *(("answers",) if reach else ()))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("kind", "engine", "installed", "key", *(("answers",) if reach else ())):
+    for head in heads:
         table.add_column(head, no_wrap=True)
     table.add_column("", overflow="fold")
     words = {True: "yes", False: "no", None: "–"}
     for row in rows:
         answers = words[row.get("reached")] + (f", {row['start_ms']} ms" if "start_ms" in row else "")
         cells = [row["kind"], row["name"], words[row["installed"]], words[row.get("key")]]
-        about = f"{row['about']}. {row['hint']}" if row["hint"] else row["about"]
+        cells += [answers] if reach else []
         # As `Text`, so that Rich does not take the brackets of trunkline[vosk] for markup and drop them.
-        table.add_row(*cells, *((answers,) if reach else ()), Text(about))
-    Console(highlight=False).print(table)
+        about = Text(f"{row['about']}. {row['hint']}" if row["hint"] else row["about"])
+        if narrow:
+            states = ", ".join(f"{head} {cell}" for head, cell in zip(heads[2:], cells[2:], strict=True))
+            print_entry(console, Text.assemble((f"{cells[0]} {cells[1]}", "bold"), f"  {states}"), about)
+        else:
+            table.add_row(*cells, about)
+    if not narrow:
+        console.print(table)
 
 
 def try_engine(
