@@ -117,3 +117,17 @@ def test_draw_and_schema(tmp_path: Path) -> None:
     for flag in ([], ["--tests"]):
         shown = json.loads(RUNNER.invoke(app, ["scenario", "schema", *flag]).stdout)
         assert shown["$schema"].startswith("https://json-schema.org/")
+
+
+def test_the_list_says_what_each_scenario_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[int, list[str]] = {}
+    for columns in (40, 80, 300):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        told[columns] = RUNNER.invoke(app, ["scenario", "list"]).output.splitlines()
+        assert all(len(line) <= columns for line in told[columns])
+    assert told[40][:2] == ["appointment_booking", "    Taking bookings for a garage".ljust(40)]
+    assert told[80][0].split("  ") == ["appointment_booking", " Taking bookings for a garage"]
+    assert told[300][0].endswith("appointment_booking.yaml")
+    paths = json.loads(RUNNER.invoke(app, ["scenario", "list", "--json"]).output)
+    assert len(paths) == len(told[80])
+    assert Path(paths["survey"]).exists()

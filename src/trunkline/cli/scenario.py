@@ -42,12 +42,34 @@ def check(
 
 
 def list_shipped(as_json: AsJson = False) -> None:
-    """List the scenarios that ship with Trunkline."""
-    from trunkline.scenario.load import library
+    """List the scenarios that ship with Trunkline, and what each is for. Files are told by --json, and where
+    the terminal is wide enough."""
+    from trunkline.scenario.load import library, load_scenario
 
     shipped = {name: str(path) for name, path in library().items()}
     if as_json:
         typer.echo(json.dumps(shipped, indent=2))
     else:
-        for name, path in shipped.items():
-            typer.echo(f"{name:<24} {path}")
+        _show(
+            [
+                {"name": name, "title": load_scenario(name).title, "path": path}
+                for name, path in shipped.items()
+            ]
+        )
+
+
+def _show(rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from trunkline.cli.entries import is_narrow, print_entry
+
+    console = Console(highlight=False)
+    widths = {key: max(len(row[key]) for row in rows) for key in rows[0]}
+    with_path = sum(widths.values()) + 4 <= console.width
+    for row in rows:
+        title = row["title"].ljust(widths["title"]) + f"  {row['path']}" if with_path else row["title"]
+        if is_narrow(console):
+            print_entry(console, Text(row["name"], style="bold"), Text(title))
+        else:
+            console.print(Text(f"{row['name']:<{widths['name']}}  {title}"))
