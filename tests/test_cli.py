@@ -82,6 +82,23 @@ def test_version(tmp_path: Path) -> None:
     assert json.loads(trunkline("version", "--json", folder=tmp_path).stdout)["trunkline"] == __version__
 
 
+def test_the_version_flag_is_as_light_as_help(tmp_path: Path) -> None:
+    done = trunkline("--version", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == trunkline("version", folder=tmp_path).stdout
+    script = (
+        "import sys\n"
+        "from trunkline.cli.app import app\n"
+        "app(['--version'], standalone_mode=False)\n"
+        "heavy = {'numpy', 'pydantic', 'structlog', 'onnxruntime', 'yaml', 'asyncio', 'rich.console'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    light = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert light.stdout.splitlines()[1:] == ["[]"]
+
+
 def test_config_prints_a_configuration_file(tmp_path: Path) -> None:
     (tmp_path / "trunkline.toml").write_text("[turn]\nsilence = 0.75\n")
     done = trunkline(

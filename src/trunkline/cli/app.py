@@ -30,7 +30,7 @@ from trunkline.cli.serve import serve
 from trunkline.cli.sip import dial, register
 from trunkline.cli.sip_doctor import examine_trunk
 from trunkline.cli.sip_trace import trace
-from trunkline.cli.version import version
+from trunkline.cli.version import version, version_flag
 from trunkline.cli.voices import voices
 from trunkline.errors import TrunklineError
 
@@ -66,6 +66,7 @@ def _prose(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
 
 
+app.callback()(version_flag)
 for _name, _command in (
     ("demo", demo),
     ("serve", serve),

@@ -1,8 +1,9 @@
-"""`trunkline version`."""
+"""`trunkline version` and `trunkline --version`."""
 
 from __future__ import annotations
 
 import platform
+from typing import Annotated
 
 import typer
 
@@ -22,4 +23,23 @@ def version(as_json: AsJson = False) -> None:
         }
         typer.echo(json.dumps(about))
     else:
-        typer.echo(f"trunkline {__version__} (Python {platform.python_version()}, {platform.platform()})")
+        typer.echo(_line())
+
+
+def _line() -> str:
+    return f"trunkline {__version__} (Python {platform.python_version()}, {platform.platform()})"
+
+
+def _tell_and_end(wanted: bool) -> None:
+    if wanted:
+        typer.echo(_line())
+        raise typer.Exit
+
+
+def version_flag(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_and_end, is_eager=True, help="As the command `version`."),
+    ] = False,
+) -> None:
+    """Flags of `trunkline` itself, before any command."""
