@@ -262,4 +262,6 @@ def test_costs_are_told_by_outcome(tmp_path: Path) -> None:
     as_json = json.loads(trunkline("costs", "--json", folder=tmp_path).stdout)
     assert [row["each"] for row in as_json["outcomes"]] == [0.03, None]
     nowhere = trunkline("costs", "nowhere", folder=tmp_path)
-    assert (nowhere.returncode, "Give the folder that calls were" in nowhere.stderr) == (5, True)
+    assert (nowhere.returncode, "Give the folder that calls were" in nowhere.stderr) == (2, True)
+    (tmp_path / "runs" / "a" / "call.json").write_text("{}", "utf-8")
+    assert trunkline("costs", folder=tmp_path).returncode == 2

@@ -109,6 +109,18 @@ def test_the_end_of_input_ends_a_typed_call() -> None:
     assert RUNNER.invoke(app, ["scenario", "chat", "survey", "--fact", "Dana"]).exit_code == 2
 
 
+@pytest.mark.parametrize(("key", "status"), [(KeyboardInterrupt, 130), (EOFError, 0)])
+def test_ctrl_c_and_ctrl_d_end_a_typed_call_differently(
+    key: type[BaseException], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: object, **__: object) -> str:
+        raise key
+
+    monkeypatch.setattr("rich.console.Console.input", pressed)
+    done = RUNNER.invoke(app, ["scenario", "chat", "survey", "--fact", "first_name=Dana"])
+    assert (done.exit_code, "Hello Dana" in done.stdout) == (status, True)
+
+
 def test_draw_and_schema(tmp_path: Path) -> None:
     picture = tmp_path / "p.svg"
     assert RUNNER.invoke(app, ["scenario", "draw", "survey", "-o", str(picture)]).exit_code == 0

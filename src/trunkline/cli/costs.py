@@ -23,9 +23,13 @@ def costs(
 
     From the records as they were written: a price that was missing then is missing here.
     """
+    from trunkline.errors import ConfigError, RecordError
     from trunkline.lab.spending import records_in, spending
 
-    rows, unknown = spending(records_in(folder))
+    try:
+        rows, unknown = spending(records_in(folder))
+    except RecordError as error:  # Nothing is written here: it is the folder that was named wrong.
+        raise ConfigError(error.what, where=error.where, hint=error.hint) from error
     if as_json:
         import json
 

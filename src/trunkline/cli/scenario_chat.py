@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trunkline.cli.exit_status import ExitStatus
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -58,16 +60,20 @@ def chat(
     engine = make_llm(model, clock)
     known = dict(_facts(facts or []))
     console = Console(highlight=False)
-    # One loop for all turns: a hosted model's connections belong to it. Typing waits outside of it.
-    with asyncio.Runner() as runner:
-        runner.run(engine.start())
-        try:
-            call = TypedCall(scenario, engine, clock.wall(), known)
-            _agent(console, call, runner.run(call.begin()))
-            console.print("/help lists what else can be typed", style="dim")
-            _turns(console, runner, call, source)
-        finally:
-            runner.run(engine.close())
+    try:
+        # One loop for all turns: a hosted model's connections belong to it. Typing waits outside of it.
+        with asyncio.Runner() as runner:
+            runner.run(engine.start())
+            try:
+                call = TypedCall(scenario, engine, clock.wall(), known)
+                _agent(console, call, runner.run(call.begin()))
+                console.print("/help lists what else can be typed", style="dim")
+                _turns(console, runner, call, source)
+            finally:
+                runner.run(engine.close())
+    except KeyboardInterrupt as error:
+        console.print()
+        raise typer.Exit(ExitStatus.INTERRUPTED) from error
 
 
 def _facts(given: list[str]) -> Iterator[tuple[str, str]]:
@@ -82,7 +88,7 @@ def _turns(console: Console, runner: asyncio.Runner, call: TypedCall, source: st
     while True:
         try:
             typed = console.input("[bold]you[/bold]    ").strip()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             console.print()
             return
         word, _, rest = typed.partition(" ")
