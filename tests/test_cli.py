@@ -122,7 +122,21 @@ def test_config_for_machines(tmp_path: Path) -> None:
         (["config", "--set", "turn.slence=1"], "Did you mean turn.silence?"),
         (["config", "--config", "nowhere.toml"], "nowhere.toml: cannot be read: No such file"),
         (["serve", "--scenario", "nowhere.yaml"], "nowhere.yaml"),
-        (["serve"], "--scenario"),
+        (
+            ["serve"],
+            "--scenario: no scenario is named. Give a file, or a shipped one: `trunkline scenario list`",
+        ),
+        (["call", "sip:a@127.0.0.1"], "`trunkline scenario list` has their names"),
+        (["call", "bob", "--scenario", "survey"], "trunkline: an address without a scheme: 'bob'"),
+        (
+            ["scenario", "chat", "survey", "--model", "nope"],
+            "--model: there is no llm engine called 'nope'. Known",
+        ),
+        (["scenario", "chat", "survey", "--model", "opnai"], "Did you mean openai? Known here:"),
+        (
+            ["scenario", "chat", "survey", "--model", "fake,dely=1"],
+            "--model fake: it has no option 'dely'. It takes",
+        ),
         (["call", "sip:a@127.0.0.1", "--scenario", "nowhere.yaml"], "nowhere.yaml"),
         (["demo", "--persona", "nobody"], "nobody"),
         (["scenario", "check", "nowhere.yaml"], "nowhere.yaml"),
@@ -143,6 +157,7 @@ def test_what_a_person_got_wrong_is_one_clear_paragraph(
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert "calling" not in done.stderr
 
 
 @pytest.mark.parametrize(

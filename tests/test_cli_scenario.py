@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trunkline.cli.app import app
+from trunkline.cli.scenario_chat import HELP
 from trunkline.errors import ConfigError, TrunklineError
 
 RUNNER = CliRunner()
@@ -143,3 +144,7 @@ def test_the_list_says_what_each_scenario_is_for(monkeypatch: pytest.MonkeyPatch
     paths = json.loads(RUNNER.invoke(app, ["scenario", "list", "--json"]).output)
     assert len(paths) == len(told[80])
     assert Path(paths["survey"]).exists()
+
+
+def test_the_help_of_a_typed_call_fits_80_columns() -> None:
+    assert max(len(line) for line in HELP.splitlines()) <= 80

@@ -59,5 +59,6 @@ def test_captures_of_others_show_no_password_and_what_is_none_is_told(tmp_path: 
     assert (status, "REGISTER" in out, "c0ffee" in out) == (0, True, False)
     assert b"c0ffee" not in (tmp_path / "again.pcap").read_bytes()
     (tmp_path / "none.pcap").write_bytes(b"hello, world")
-    assert told(tmp_path, "none.pcap")[0] == 2
+    status, _, err = told(tmp_path, "none.pcap")
+    assert (status, err.startswith("trunkline: none.pcap: this is no capture file")) == (2, True)
     assert told(tmp_path, "missing.pcap")[0] == 2

@@ -162,7 +162,11 @@ def _wrong_with(line: str, *, whole: bool = True) -> str:
                     return what
         if word == "--set" and value.split("=")[0] not in {*keys(), "TABLE.KEY"}:
             return f"{value} is no setting"
-    asked = [each.opts[0] for each in command.params if each.required and each.opts[0].startswith("--")]
+    # `--scenario` is required by its own callback, which says where scenarios are to be had.
+    required = [
+        each for each in command.params if each.required or "Required." in (getattr(each, "help", "") or "")
+    ]
+    asked = [each.opts[0] for each in required if each.opts[0].startswith("--")]
     left_out = [name for name in asked if name not in rest]
     # A command alone is its name.
     needed = whole and rest and left_out and "--help" not in rest

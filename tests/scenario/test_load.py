@@ -181,3 +181,9 @@ def test_each_step_of_a_migration_is_told() -> None:
     assert len(notes) == 2
     assert migrated({"trunkline": 9}, {1: counted}) == ({"trunkline": 9}, [])
     assert migrated({"trunkline": True}, {1: counted}, newest=3) == ({"trunkline": True}, [])
+
+
+def test_a_tab_is_called_a_tab() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario("trunkline: 1\nsteps:\n\tgreet: {}\n", "my.yaml")
+    assert str(caught.value).startswith("my.yaml:3: is indented with a tab. Write spaces")

@@ -23,6 +23,7 @@ from trunkline.cli.options import (
     settings_from,
     with_log,
 )
+from trunkline.cli.sip import check_targets
 
 if TYPE_CHECKING:
     from trunkline.call.call import CallResult
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def call(
     target: Annotated[str, typer.Argument(metavar="SIP-URI", help="Whom to call: sip:dana@192.0.2.7:5060")],
-    scenario: ScenarioSource,
+    scenario: ScenarioSource = "",
     fact: Annotated[
         list[str] | None,
         typer.Option("--fact", metavar="NAME=VALUE", help="What is known of the person; may be repeated."),
@@ -78,6 +79,7 @@ def call(
     play = ScenarioFile(scenario, (tool.name for tool in loaded.settings.integrations.tools)).play
     printer = ResultPrinter(as_json=as_json)
     settings = with_log(loaded.settings)
+    check_targets(settings.sip, [target])
     result = run(
         _place(settings, play, target, caller, facts, printer, any_port="sip.bind" not in loaded.origins)
     )

@@ -106,7 +106,7 @@ async def _reach(rows: list[dict[str, Any]]) -> None:
 def _made(kind: str, spec: str, clock: Clock) -> Any:
     from trunkline.providers.registry import make_llm, make_s2s, make_stt, make_tts
 
-    make = {"stt": make_stt, "llm": make_llm, "tts": make_tts, "s2s": make_s2s}
+    make: dict[str, Any] = {"stt": make_stt, "llm": make_llm, "tts": make_tts, "s2s": make_s2s}
     return make[kind](spec, clock)
 
 

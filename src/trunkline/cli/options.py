@@ -86,8 +86,27 @@ Runs = Annotated[
     str | None,
     typer.Option("--runs", metavar="FOLDER", help="Where calls' records go.", rich_help_panel=SETTINGS_PANEL),
 ]
+
+
+def _named(scenario: str) -> str:
+    """The flag is required; typer's own words for that would not say where scenarios are to be had."""
+    if not scenario:
+        from trunkline.errors import ConfigError
+
+        hint = "Give a file, or a shipped one: `trunkline scenario list` has their names"
+        raise ConfigError("no scenario is named", where="--scenario", hint=hint)
+    return scenario
+
+
 ScenarioSource = Annotated[
-    str, typer.Option("--scenario", metavar="FILE", help="Scenario file, or the name of a shipped one.")
+    str,
+    typer.Option(
+        "--scenario",
+        metavar="FILE",
+        callback=_named,
+        show_default=False,
+        help="Scenario file, or the name of a shipped one. Required.",
+    ),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Log everything; show faults in full.", rich_help_panel=OUTPUT_PANEL)

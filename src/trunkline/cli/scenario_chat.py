@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _SECONDS = re.compile(r"\d{1,4}(\.\d+)?")
 HELP = """\
 Type what the caller says. Lines that begin with a slash are for the terminal:
-  /silence   nobody says anything          /noise   speech that is not understood
-  /keys 12#  pressed on the keypad         /transfer busy   how a hand-over ended
+  /silence   nobody says anything          /noise   speech not understood
+  /keys 12#  pressed on the keypad         /transfer busy   how it ended
   /wait 30   seconds pass                  (tools answer with their `example`)
   /undo      take the last turn back       /fields  all that is known
   /save FILE write this call as a test     /quit    leave (or Ctrl-D)"""
@@ -57,7 +57,7 @@ def chat(
 
     scenario = load_scenario(source)
     clock = SystemClock()
-    engine = make_llm(model, clock)
+    engine = make_llm(model, clock, "--model")
     known = dict(_facts(facts or []))
     console = Console(highlight=False)
     try:

@@ -146,7 +146,7 @@ async def _opened(engines: _Engines, clock: Clock) -> AsyncIterator[Hold]:
                 studio, scenario, rehearsal, talk, caller
             )
             return
-        model = make_llm(engines.model, clock)
+        model = make_llm(engines.model, clock, "--model")
         stack.push_async_callback(model.close)
         await model.start()
         yield lambda scenario, rehearsal, talk: rehearse(scenario, rehearsal, talk, model, caller)

@@ -76,7 +76,7 @@ TestLines = Annotated[
 
 
 def serve(
-    scenario: ScenarioSource,
+    scenario: ScenarioSource = "",
     sip: Sip = None,
     twilio: Twilio = None,
     trust_loopback: TrustLoopback = False,

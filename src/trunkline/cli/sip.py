@@ -102,7 +102,7 @@ def dial(
         raise typer.BadParameter("it is not of the form USER:PASSWORD", param_hint="--auth")
     targets = [uri, second_trunk] if second_trunk else [uri]
     settings = with_log(loaded.settings).sip
-    _check(settings, targets, refer)
+    check_targets(settings, targets, refer)
     result = run(_dial(settings, targets, caller, (user, password), hangup_after, refer))
     if as_json:
         typer.echo(json.dumps(asdict(result)))
@@ -112,7 +112,7 @@ def dial(
         raise typer.Exit(ExitStatus.OTHERWISE)
 
 
-def _check(settings: SipSettings, targets: list[str], refer: str) -> None:
+def check_targets(settings: SipSettings, targets: list[str], refer: str = "") -> None:
     """What cannot be called is told before anybody's phone rings. Raises `ParseError`."""
     from trunkline.legs.sip_transfer import address_or_number
     from trunkline.legs.sip_trunk import number_in

@@ -83,34 +83,31 @@ def _wanted(call: TracedCall, text: str) -> bool:
     return text in call.title or any(text in (one.source[0], one.target[0]) for one in call.steps)
 
 
-def _pieces(file: Path) -> Iterator[bytes]:
-    """The file, after the older half that was put aside before it. Raises `ConfigError`."""
+def _pieces(part: Path) -> Iterator[bytes]:
+    """What is in it. Raises `ConfigError`."""
     from trunkline.errors import ConfigError
+
+    try:
+        with part.open("rb") as source:
+            while piece := source.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(part)) from error
+
+
+def _seen(file: Path) -> Iterator[object]:
+    """What passed, by the file and the older half that was put aside before it."""
+    from trunkline.sip.pcap import PcapReader
 
     for part in (file.with_name(file.name + ".1"), file):
         if part is not file and not part.exists():
             continue
-        try:
-            with part.open("rb") as source:
-                while piece := source.read(_PIECE):
-                    yield piece
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror or error}", where=str(part)) from error
-        yield b""
-
-
-def _seen(file: Path) -> Iterator[object]:
-    from trunkline.sip.pcap import PcapReader
-
-    reader, begun = PcapReader(), False
-    for piece in _pieces(file):
-        if not piece:  # The next file begins: a reader of its own.
-            if not begun:
-                list(reader.feed(b"\0\0\0\0"))  # Empty is no capture file either.
-            reader, begun = PcapReader(), False
-            continue
-        begun = True
-        yield from reader.feed(piece)
+        reader, begun = PcapReader(str(part)), False
+        for piece in _pieces(part):
+            begun = True
+            yield from reader.feed(piece)
+        if not begun:
+            list(reader.feed(b"\0\0\0\0"))  # Empty is no capture file either.
 
 
 def _read(file: Path) -> Trace:
@@ -175,7 +172,7 @@ async def _follow_until_stopped(file: Path, wanted: str, *, as_json: bool) -> No
     from trunkline.legs.sip_ladder import Trace, live_line
     from trunkline.sip.pcap import PcapReader
 
-    found, reader, source = Trace(), PcapReader(), None
+    found, reader, source = Trace(), PcapReader(str(file)), None
     async with stopped_by_signals(lambda: None) as stop:
         while not stop.is_set():
             try:
@@ -183,7 +180,7 @@ async def _follow_until_stopped(file: Path, wanted: str, *, as_json: bool) -> No
                 if not piece and (source is None or not _is_still(source, file)):
                     if source is not None:
                         source.close()
-                    source, reader = file.open("rb"), PcapReader()
+                    source, reader = file.open("rb"), PcapReader(str(file))
                     piece = source.read(_PIECE)
             except FileNotFoundError:
                 source = None  # It may come yet.

@@ -282,9 +282,10 @@ def make_stt(spec: str | EngineSpec, clock: Clock) -> SpeechToText:
     return cast("SpeechToText", _make("stt", spec, clock))
 
 
-def make_llm(spec: str | EngineSpec, clock: Clock) -> LanguageModel:
-    """The language model that `spec` names, not started. `ConfigError` or `EngineMissing`."""
-    return cast("LanguageModel", _make("llm", spec, clock))
+def make_llm(spec: str | EngineSpec, clock: Clock, flag: str = "--llm") -> LanguageModel:
+    """The language model that `spec` names, not started; `flag`: where a person named it. `ConfigError` or
+    `EngineMissing`."""
+    return cast("LanguageModel", _make("llm", spec, clock, flag))
 
 
 def make_tts(spec: str | EngineSpec, clock: Clock) -> TextToSpeech:
@@ -314,12 +315,12 @@ def _ours(kind: str) -> Mapping[str, EngineEntry]:
     return tables[kind]
 
 
-def _entry(kind: str, name: str) -> EngineEntry:
+def _entry(kind: str, name: str, flag: str = "") -> EngineEntry:
     known = engines(kind)
     if name not in known:
         raise ConfigError(
             f"there is no {kind} engine called {name!r}",
-            where=f"--{kind}",
+            where=flag or f"--{kind}",
             hint=f"{_nearest(name, known)}Known here: {', '.join(sorted(known))}",
         )
     return known[name]
@@ -355,21 +356,22 @@ def _options(build: Callable[..., object]) -> dict[str, EngineOption]:
     return found
 
 
-def _make(kind: str, spec: str | EngineSpec, clock: Clock) -> object:
+def _make(kind: str, spec: str | EngineSpec, clock: Clock, flag: str = "") -> object:
+    flag = flag or f"--{kind}"
     if isinstance(spec, str):
         spec = parse_spec(spec)
     name, _, plugin = spec.name.partition(":")
-    entry = _entry(kind, name)
+    entry = _entry(kind, name, flag)
     build = _load(kind, name, entry)
     if entry.plugins or plugin:
         if not entry.plugins or not plugin:
             hint = f"Write {name}:NAME" if entry.plugins else f"Write {name}"
-            raise ConfigError(f"{spec.name!r} names no engine", where=f"--{kind}", hint=hint)
+            raise ConfigError(f"{spec.name!r} names no engine", where=flag, hint=hint)
         return build(clock=clock, plugin=plugin, options=spec.options)
     known = _options(build)
     values: dict[str, Any] = {}
     for key, text in spec.options.items():
-        where = f"--{kind} {spec.name}"
+        where = f"{flag} {spec.name}"
         if key not in known:
             takes = f"It takes: {', '.join(known)}" if known else "It takes no options"
             raise ConfigError(f"it has no option {key!r}", where=where, hint=f"{_nearest(key, known)}{takes}")
@@ -377,6 +379,10 @@ def _make(kind: str, spec: str | EngineSpec, clock: Clock) -> object:
     return build(clock=clock, **values)
 
 
+NEAR = 0.7
+"""How alike a name must be to be what was meant: at 0.6, `nope` is `openai`."""
+
+
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1, cutoff=NEAR)
     return f"Did you mean {near[0]}? " if near else ""

@@ -91,12 +91,21 @@ def compose(text: str, where: str, first: str) -> tuple[Any, dict[Place, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{where}:{mark.line + 1}" if mark else where
+        if mark and _is_tab(text, mark.line, mark.column):
+            hint = "Write spaces, two for each level, where the tab is."
+            raise ScenarioError("is indented with a tab", where=place, hint=hint) from error
         hint = "Check the indentation, and put quotes around text that holds a colon or a brace."
         raise ScenarioError(f"is not YAML: {error.problem}", where=place, hint=hint) from error
     except yaml.YAMLError as error:
         raise ScenarioError(f"is not YAML: {error}", where=where, hint="Remove odd characters.") from error
     except RecursionError as error:
         raise ScenarioError("is nested too deeply", where=where, hint="Flatten it.") from error
+
+
+def _is_tab(text: str, line: int, column: int) -> bool:
+    """YAML's own words for it never say "tab"."""
+    lines = text.splitlines()
+    return line < len(lines) and lines[line][column : column + 1] == "\t"
 
 
 def _refuse_bombs(text: str, where: str) -> None:

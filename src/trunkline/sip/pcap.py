@@ -129,7 +129,9 @@ def _checksum(data: bytes) -> int:
 class PcapReader:
     """Reads a file as it grows: `feed` it pieces of any size."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "capture") -> None:
+        """`name`: of the file, for errors."""
+        self._name = name
         self._buffer = b""
         self._order = ""
         self._fraction = 1e-6
@@ -145,7 +147,7 @@ class PcapReader:
         while len(self._buffer) >= 16:
             seconds, fraction, size, _ = struct.unpack(f"{self._order}IIII", self._buffer[:16])
             if size > 262_144:
-                raise ParseError("a packet longer than any can be", where="capture")
+                raise ParseError("a packet longer than any can be", where=self._name)
             if len(self._buffer) < 16 + size:
                 return
             packet, self._buffer = self._buffer[16 : 16 + size], self._buffer[16 + size :]
@@ -157,7 +159,7 @@ class PcapReader:
         magic = self._buffer[:4]
         if magic == b"\x0a\x0d\x0d\x0a":
             raise ParseError(
-                "this is pcapng", where="capture", hint="Save it as pcap: editcap -F pcap FILE OTHER"
+                "this is pcapng", where=self._name, hint="Save it as pcap: editcap -F pcap FILE OTHER"
             )
         for order in ("<", ">"):
             for number, fraction in ((_MAGIC, 1e-6), (0xA1B23C4D, 1e-9)):
@@ -166,13 +168,13 @@ class PcapReader:
                         return False
                     (link,) = struct.unpack(f"{order}I", self._buffer[20:24])
                     if link & 0xFFFF not in _LINKS:
-                        raise ParseError(f"link type {link & 0xFFFF} is not read", where="capture")
+                        raise ParseError(f"link type {link & 0xFFFF} is not read", where=self._name)
                     self._order, self._fraction, self._link = order, fraction, _LINKS[link & 0xFFFF]
                     self._buffer = self._buffer[24:]
                     return True
         if len(magic) == 4:
             raise ParseError(
-                "this is no capture file", where="capture", hint="Give what --trace wrote, or a pcap file"
+                "this is no capture file", where=self._name, hint="Give what --trace wrote, or a pcap file"
             )
         return False
 
