@@ -214,3 +214,11 @@ def test_the_table_of_rooms_is_the_one_that_is_tested() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     packages = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
     assert set(rows) == packages - {"events"}, "the vocabulary stands beside the rooms"
+
+
+def test_the_readme_activates_its_environment_once_and_then_types_plain_commands() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    before, activated, after = text.partition("\n. .venv/bin/activate")
+    assert activated
+    assert ".venv/bin/" not in before + after
+    assert not re.search(r"^(trunkline|pip) ", before, re.MULTILINE)
