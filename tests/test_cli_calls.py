@@ -91,6 +91,7 @@ def test_a_call_in_progress_is_told_goodbye_when_the_service_stops(tmp_path: Pat
     assert {"call.json", "events.jsonl", "recording.wav", "transcript.txt"} <= {
         p.name for p in folder.iterdir()
     }
+    assert mine.pop("folder") == str(folder.relative_to(tmp_path))
     assert json.loads((folder / "call.json").read_text()) == mine
 
 
@@ -123,6 +124,13 @@ def test_a_call_that_is_stopped_says_goodbye(tmp_path: Path) -> None:
     assert "saying goodbye" in err
     assert call.returncode == 130
     assert told.startswith("call ended by caller")
+    # Where the record lies is told, and a page can be made of it.
+    folder = tmp_path / told.strip().rpartition("; record: ")[2]
+    assert (folder.parent, (folder / "call.json").is_file()) == (tmp_path / "service", True)
+    with trunkline("report", str(folder), folder=tmp_path) as made:
+        out, _ = made.communicate(timeout=LIMIT)
+    assert (made.returncode, out) == (0, f"{folder / 'report.html'}\n")
+    assert (folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_ctrl_c_ends_the_calls_in_memory(tmp_path: Path) -> None:

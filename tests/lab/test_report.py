@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from trunkline.errors import RecordError
+from trunkline.cli.app import app
+from trunkline.errors import ConfigError, RecordError
 from trunkline.lab.recordings import DECODED
 from trunkline.lab.report import read_recording, report_page, write_report
 
@@ -32,6 +34,24 @@ def test_the_page_carries_the_record_and_the_sound(sample_folder: Path, sample_c
     samples = DECODED[np.frombuffer(base64.b64decode(part(page, "sound")), np.uint8)].reshape(-1, 2)
     assert samples.shape == sound.shape
     assert np.corrcoef(samples[:, 0], sound[:, 0])[0, 1] > 0.999
+
+
+def test_the_command_makes_the_page_of_any_call(sample_folder: Path, tmp_path: Path) -> None:
+    (sample_folder / "recording.wav").unlink()
+    done = CliRunner().invoke(app, ["report", str(sample_folder), "--out", str(tmp_path / "page.html")])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'page.html'}\n")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert part(page, "sound") == ""
+    assert json.loads(part(page, "call"))["turns"]
+
+
+def test_what_is_no_record_makes_no_page(sample_folder: Path, tmp_path: Path) -> None:
+    for folder, spoilt in ((tmp_path / "nowhere", None), (sample_folder, "nonsense")):
+        if spoilt is not None:
+            (folder / "call.json").write_text(spoilt)
+        with pytest.raises(ConfigError):
+            CliRunner().invoke(app, ["report", str(folder)], catch_exceptions=False)
+        assert not (folder / "report.html").exists()
 
 
 def test_nothing_is_loaded_from_anywhere(sample_folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -26,6 +27,8 @@ class CallResult:
     outcome: str
     record: dict[str, Any]
     transcript: str = ""
+    folder: Path | None = None
+    """Where its record is; None: it has none."""
 
 
 async def written(
@@ -53,4 +56,5 @@ async def written(
             await asyncio.to_thread(recorder.finish, record, transcript)
         except RecordError as error:
             logger.error("record not written", error=error.for_log())
-    return CallResult(by, reason, record["outcome"], record, transcript)
+    folder = recorder.folder if recorder is not None else None
+    return CallResult(by, reason, record["outcome"], record, transcript, folder)

@@ -21,6 +21,7 @@ from trunkline.cli.exit_status import ExitStatus, status_of
 from trunkline.cli.lab import bench, replay
 from trunkline.cli.lab_fork import fork
 from trunkline.cli.lab_pauses import pauses
+from trunkline.cli.report import report
 from trunkline.cli.say import say
 from trunkline.cli.scenario import check, list_shipped
 from trunkline.cli.scenario_chat import chat
@@ -73,6 +74,7 @@ for _name, _command in (
     ("call", call),
     ("config", config),
     ("costs", costs),
+    ("report", report),
     ("doctor", doctor),
     ("say", say),
     ("voices", voices),

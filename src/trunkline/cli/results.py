@@ -20,10 +20,10 @@ class ResultPrinter:
         print(f"trunkline: {text}", file=sys.stderr, flush=True)
 
     def result(self, result: CallResult) -> None:
-        """One call ended. The JSON is what the run folder's `call.json` holds."""
+        """One call ended. The JSON is what the run folder's `call.json` holds, and which `folder` that is."""
+        folder = None if result.folder is None else str(result.folder)
         if self._as_json:
-            print(json.dumps(result.record), flush=True)
-        else:
-            print(
-                f"call ended by {result.by}: {result.reason}; outcome: {result.outcome or 'none'}", flush=True
-            )
+            print(json.dumps({**result.record, "folder": folder}), flush=True)
+            return
+        told = f"call ended by {result.by}: {result.reason}; outcome: {result.outcome or 'none'}"
+        print(told if folder is None else f"{told}; record: {folder}", flush=True)

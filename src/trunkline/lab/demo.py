@@ -303,7 +303,7 @@ def _write_results(
     ear = beside_the_ledger(prospect.ear.judge(), record["ledger"]["rows"], zero.of(record))
     record["ear"] = ear
     record["persona"] = persona.name
-    folder = _run_folder(options.runs, record, clock)
+    folder = result.folder or _new_folder(options.runs, persona, clock)
     wrong = complaints(persona.intends, record)
     figures = {
         "persona": persona.name,
@@ -331,13 +331,9 @@ def _write_results(
     return DemoResult(folder, record, prospect.report, wrong)
 
 
-def _run_folder(runs: Path, record: dict[str, Any], clock: Clock) -> Path:
-    """The folder the recorder made for this call; a new one where it could not write its record."""
-    for found in sorted(runs.glob("*/call.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        with suppress(OSError, ValueError):
-            if json.loads(found.read_text("utf-8")).get("call_id") == record["call_id"]:
-                return found.parent
-    folder = runs / f"{clock.wall():%Y%m%d-%H%M%S}-{record['persona']}"
+def _new_folder(runs: Path, persona: Persona, clock: Clock) -> Path:
+    """For the results of a call whose recorder could not make its own."""
+    folder = runs / f"{clock.wall():%Y%m%d-%H%M%S}-{persona.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

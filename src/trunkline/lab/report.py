@@ -38,18 +38,26 @@ _EMPTY: dict[str, Any] = {
 
 
 def write_report(folder: Path) -> Path:
-    """Make `report.html` from `call.json` and, where there is one, `recording.wav` in `folder`.
+    """Make `report.html` of what is recorded in `folder`, in it.
 
     Raises `RecordError` where the record cannot be read or the page not written.
     """
-    record = read_record(folder)
-    page = report_page(record, read_recording(folder / "recording.wav"))
     path = folder / "report.html"
+    write_page(path, page_of(folder))
+    return path
+
+
+def page_of(folder: Path) -> str:
+    """The page of `call.json` and, where there is one, `recording.wav`. Raises `RecordError`."""
+    return report_page(read_record(folder), read_recording(folder / "recording.wav"))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Raises `RecordError`."""
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise RecordError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
-    return path
 
 
 def read_record(folder: Path) -> dict[str, Any]:
