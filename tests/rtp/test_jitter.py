@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trunkline.audio.codecs.registry import codec_named
 from trunkline.audio.frame import Frame
 from trunkline.lab.link import LinkModel, Weather
-from trunkline.rtp.jitter import MAX_HELD, JitterBuffer, Kind
+from trunkline.rtp.jitter import MAX_HELD, OFF_CLOCK, JitterBuffer, Kind
 from trunkline.rtp.packet import Packet
 
 LOUD = codec_named("L16").make_encoder()
@@ -250,6 +250,7 @@ weathers = st.builds(
 
 @settings(deadline=None, max_examples=150)
 @given(weathers, st.integers(0, 1000))
+@example(Weather(loss=0.3, burst=0.02, jitter=0.15, reorder=0.1, reorder_delay=0.19), 369)
 def test_whatever_the_network_does(weather: Weather, seed: int) -> None:
     """Never a packet twice, never out of order, time never goes back, and all time is accounted for."""
     model = LinkModel(weather, seed)
@@ -262,9 +263,11 @@ def test_whatever_the_network_does(weather: Weather, seed: int) -> None:
     assert times == sorted(times)
     assert all(frame.at <= when + 1e-9 for when, frame in out)
     assert len(heard) + jitter.counts.late + jitter.counts.doubled == len(arrivals)
-    # From 10.0 to the last beat, less the 0.2 s after which silence is certain, plus what stalls doubled.
+    # From 10.0 to the last beat, less the 0.2 s after which silence is certain, plus what stalls doubled: up
+    # to 0.2 s each time that the time line moves; packets that can be later than that move it more than once.
+    moves = 2 if weather.jitter + weather.reorder_delay > OFF_CLOCK else 1
     passed = (due(400) + 0.5 - 10.0) / 0.02
-    assert passed - 12 <= len(out) <= passed + 12
+    assert passed - 12 <= len(out) <= passed + 12 * moves
 
 
 @settings(deadline=None, max_examples=200)
